@@ -1,0 +1,29 @@
+package limiter
+
+import "time"
+
+// clock is the ledger's time line as one process sees it: the wall clock when
+// the ledger was opened, and monotonic from there on.
+type clock struct {
+	opened time.Time
+	wall   int64 // the wall clock at opened, in Unix nanoseconds
+	base   int64 // the ledger's moment at opened, likewise
+}
+
+func newClock(wall time.Time) clock {
+	ns := min(max(0, wall.UnixNano()), maxStamp-1)
+	return clock{opened: time.Now(), wall: ns, base: ns}
+}
+
+func (c *clock) now() int64 { return c.base + int64(time.Since(c.opened)) }
+
+// reach moves the clock forward if it is behind a moment that another process
+// has already seen: otherwise its stamps would lie in the future of ours.
+func (c *clock) reach(moment int64) {
+	if behind := moment - c.now(); behind > 0 {
+		c.base += behind
+	}
+}
+
+// ahead returns how far the ledger's time line is ahead of the wall clock.
+func (c *clock) ahead() int64 { return c.base - c.wall }
