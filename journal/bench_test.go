@@ -1,0 +1,116 @@
+package journal_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"offboard/journal"
+)
+
+// action is as large as the service's.
+var action = journal.Action{ID: "5382f7ea-7557-4ab7-9782-d50480024a4e", Status: "Pending", Raw: fmt.Appendf(nil, `{"id":"5382f7ea","pad":%q}`, make([]byte, 100))}
+
+// BenchmarkSend measures an intent and its outcome together.
+func BenchmarkSend(b *testing.B) {
+	for _, writers := range []int{1, 8, 64} {
+		b.Run(fmt.Sprint(writers, " writers"), func(b *testing.B) {
+			j, err := journal.Open(journalPath(b), contoso, journal.Options{})
+			must(b, err)
+			defer j.Close()
+			c := started(b, j, "spring", machines(b.N))
+			var next atomic.Int64
+			b.ResetTimer()
+			var group sync.WaitGroup
+			for range writers {
+				group.Go(func() {
+					for n := next.Add(1) - 1; n < int64(b.N); n = next.Add(1) - 1 {
+						if _, err := c.Begin(id(int(n)), 1); err != nil {
+							b.Error(err)
+						}
+						if err := c.Accept(id(int(n)), action, journal.Ours); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			group.Wait()
+			b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "writes/s")
+		})
+	}
+}
+
+// BenchmarkAppend is the reference: two appends of as many bytes, each with fsync.
+func BenchmarkAppend(b *testing.B) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "log"))
+	must(b, err)
+	defer f.Close()
+	line := make([]byte, 600)
+	for b.Loop() {
+		for range 2 {
+			_, err := f.Write(line)
+			must(b, err)
+			must(b, f.Sync())
+		}
+	}
+	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "writes/s")
+}
+
+// BenchmarkEnlist takes a list of 100,000 machines into an empty journal.
+func BenchmarkEnlist(b *testing.B) {
+	list := machines(100_000)
+	for b.Loop() {
+		j, err := journal.Open(journalPath(b), contoso, journal.Options{})
+		must(b, err)
+		started(b, j, "spring", list)
+		must(b, j.Close())
+	}
+	b.ReportMetric(float64(len(list)*b.N)/b.Elapsed().Seconds(), "machines/s")
+}
+
+func BenchmarkRead(b *testing.B) {
+	const n = 100_000
+	j, err := journal.Open(journalPath(b), contoso, journal.Options{})
+	must(b, err)
+	defer j.Close()
+	c := started(b, j, "spring", machines(n))
+	rate := func(b *testing.B) {
+		b.Helper()
+		b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "machines/s")
+	}
+	b.Run("counts", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := c.Counts(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		rate(b)
+	})
+	b.Run("standing", func(b *testing.B) {
+		for b.Loop() {
+			for _, err := range c.Standing() {
+				must(b, err)
+			}
+		}
+		rate(b)
+	})
+	b.Run("entries", func(b *testing.B) {
+		for b.Loop() {
+			for _, err := range c.Entries() {
+				must(b, err)
+			}
+		}
+		rate(b)
+	})
+	b.Run("check", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := j.Check(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		rate(b)
+	})
+}

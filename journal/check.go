@@ -1,0 +1,204 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// maxProblems is how many problems a report names.
+const maxProblems = 100
+
+// Report is what [Journal.Check] found.
+type Report struct {
+	Campaigns int
+	Records   int
+	Events    int
+	Problems  []string // the first 100
+	Total     int      // of problems
+}
+
+func (r *Report) add(format string, args ...any) {
+	if r.Total++; len(r.Problems) < maxProblems {
+		r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+	}
+}
+
+// Check reads the whole journal and verifies the file's structure, every
+// checksum, that the log has no gap and shows only transitions that exist, that
+// it replays to the records, that a campaign has all the machines it took, and
+// that no machine has two live records. It never writes.
+//
+// With problems the error is [ErrDamaged], and the report tells them. When ctx
+// ends first, its error is returned.
+func (j *Journal) Check(ctx context.Context) (Report, error) {
+	c := &checker{j: j, ctx: ctx, replayed: map[string]replay{}, enlisted: map[string]int{}, counted: map[string]int{}}
+	err := j.view("check", func(tx *bolt.Tx) error {
+		if err := j.checkStructure(ctx, tx, &c.Report); err != nil {
+			return err
+		}
+		return errors.Join(c.checkEvents(tx), c.checkRecords(tx), c.checkCampaigns(tx))
+	})
+	switch {
+	case ctx.Err() != nil:
+		return c.Report, j.explain("check", ctx.Err())
+	case err != nil:
+		c.add("%v", err)
+	case c.Total > 0:
+		err = j.explain("check", fmt.Errorf("%w: %d problems, the first: %s", ErrDamaged, c.Total, c.Problems[0]))
+	}
+	return c.Report, err
+}
+
+// checker replays the log into the states that the records should have.
+type checker struct {
+	Report
+	j        *Journal
+	ctx      context.Context // of the one check that the checker is for
+	replayed map[string]replay
+	enlisted map[string]int // machines by campaign, as the last enlistment counted them
+	counted  map[string]int
+}
+
+// replay is what the log says of one record.
+type replay struct {
+	state              State
+	attempts, notFound int
+}
+
+func (c *checker) checkEvents(tx *bolt.Tx) error {
+	bucket := tx.Bucket(eventBucket)
+	cursor := bucket.Cursor()
+	want := uint64(0)
+	for key, value := cursor.First(); key != nil; key, value = cursor.Next() {
+		want++
+		if want%eventChunk == 0 && c.ctx.Err() != nil {
+			return c.ctx.Err()
+		}
+		e, err := decodeEvent(key, value)
+		if err == nil && e.Seq != want {
+			err = fmt.Errorf("%w: event %d where %d belongs", ErrDamaged, e.Seq, want)
+		}
+		if err != nil {
+			return err
+		}
+		c.Events++
+		c.replay(e)
+	}
+	if bucket.Sequence() != want {
+		c.add("the log ends at event %d of %d", want, bucket.Sequence())
+	}
+	return nil
+}
+
+func (c *checker) replay(e Event) {
+	if e.Kind == KindEnlisted {
+		c.enlisted[e.Campaign] = e.Machines
+	}
+	if !e.Kind.moves() {
+		return
+	}
+	key := e.MachineID + e.Campaign
+	before, known := c.replayed[key]
+	if !known {
+		// What a machine was enlisted as has no event of its own.
+		if before.state = e.From; e.From != Planned && e.From != Excluded {
+			c.add("event %d: the first of machine %s starts from %s", e.Seq, e.MachineID, e.From)
+		}
+	}
+	if before.state != e.From || !allowed(e.Kind, e.From, e.To) {
+		c.add("event %d: machine %s %s from %s to %s, but it was %s", e.Seq, e.MachineID, e.Kind, e.From, e.To, before.state)
+	}
+	before.state = e.To
+	if e.Kind == KindIntent {
+		before.attempts++
+	}
+	if e.Kind == KindReleased && e.Failure != nil && e.Failure.Reason == ReasonNotFound {
+		before.notFound++
+	}
+	c.replayed[key] = before
+}
+
+func (c *checker) checkRecords(tx *bolt.Tx) error {
+	for g := range machineGroups(tx.Bucket(machineBucket), rawID{}, -1) {
+		if g.err != nil {
+			return g.err
+		}
+		if c.Records%standingChunk == 0 && c.ctx.Err() != nil {
+			return c.ctx.Err()
+		}
+		if err := c.checkGroup(g); err != nil {
+			return err
+		}
+	}
+	for key := range c.replayed {
+		c.add("the log knows machine %s of campaign %s, of which there is no record", key[:2*idSize], key[2*idSize:])
+	}
+	return nil
+}
+
+func (c *checker) checkGroup(g *group) error {
+	live := 0
+	for _, h := range g.records {
+		r, err := decodeRecord(h.key, h.value)
+		if err != nil {
+			return err
+		}
+		name, err := c.j.nameOf(h.campaign)
+		if err != nil {
+			return err
+		}
+		c.Records++
+		c.counted[name]++
+		if r.state.Live() {
+			live++
+		}
+		c.compare(g.id.String(), name, r)
+	}
+	if live > 1 {
+		c.add("machine %s has %d live records", g.id, live)
+	}
+	return nil
+}
+
+// compare holds a record against the log.
+func (c *checker) compare(id, name string, r *record) {
+	want, known := c.replayed[id+name]
+	delete(c.replayed, id+name)
+	if !known {
+		if want.state = r.state; r.state != Planned && r.state != Excluded {
+			c.add("machine %s of campaign %s is %s without an event", id, name, r.state)
+		}
+	}
+	if got := (replay{r.state, int(r.attempts), int(r.notFound)}); got != want {
+		c.add("machine %s of campaign %s is %s after %d attempts, by the log %s after %d",
+			id, name, got.state, got.attempts, want.state, want.attempts)
+	}
+}
+
+func (c *checker) checkCampaigns(tx *bolt.Tx) error {
+	bucket := tx.Bucket(campaignBucket)
+	var last []byte
+	cursor := bucket.Cursor()
+	for key, value := cursor.First(); key != nil; key, value = cursor.Next() {
+		r, err := decodeCampaign(key, value)
+		if err == nil && bytes.Compare(key, last) <= 0 {
+			err = fmt.Errorf("%w: campaign key %x out of order", ErrDamaged, key)
+		}
+		if err != nil {
+			return err
+		}
+		c.Campaigns++
+		last = key
+		if want := c.enlisted[r.Name]; c.counted[r.Name] < want || r.Enlisted && c.counted[r.Name] > want {
+			c.add("campaign %s has %d machines, by the log %d", r.Name, c.counted[r.Name], want)
+		}
+	}
+	if bucket.Sequence() != uint64(c.Campaigns) { //nolint:gosec // a count
+		c.add("%d campaigns of %d", c.Campaigns, bucket.Sequence())
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// maxBatch bounds how many operations share a transaction.
+const maxBatch = 1024
+
+// errNothingWritten ends a transaction without the cost of a commit.
+var errNothingWritten = errors.New("nothing was written")
+
+var errClosed = fmt.Errorf("%w: %w", ErrStopped, os.ErrClosed)
+
+// operation is one change on its way to the disk. Apply validates before it
+// writes, so that a refusal leaves the others of its batch alone.
+type operation struct {
+	apply  func(*batch) error
+	result chan error
+}
+
+// do has the committer carry out apply and returns when it is on disk.
+func (j *Journal) do(op string, apply func(*batch) error) error {
+	if j.readOnly {
+		return j.explain(op, ErrReadOnly)
+	}
+	o := &operation{apply: apply, result: make(chan error, 1)}
+	select {
+	case j.operations <- o:
+		return j.explain(op, <-o.result)
+	case <-j.closing:
+		return j.explain(op, errClosed)
+	}
+}
+
+// commitAll is the committer: it alone writes.
+func (j *Journal) commitAll() {
+	defer close(j.stopped)
+	for {
+		select {
+		case first := <-j.operations:
+			j.commit(j.gather(first))
+		case <-j.closing:
+			return
+		}
+	}
+}
+
+// gather takes the operations that wait. Those whose goroutines were just woken
+// by the last commit get a chance to come along.
+func (j *Journal) gather(first *operation) []*operation {
+	batch := []*operation{first}
+	for range 2 {
+		runtime.Gosched()
+		for more := true; more && len(batch) < maxBatch; {
+			select {
+			case o := <-j.operations:
+				batch = append(batch, o)
+			default:
+				more = false
+			}
+		}
+	}
+	return batch
+}
+
+// commit carries out a batch in one transaction. If that fails, nobody knows
+// what is on disk: all of the batch fail, and so does whatever comes later.
+func (j *Journal) commit(operations []*operation) {
+	results := make([]error, len(operations))
+	err := j.stoppedBy()
+	if err == nil {
+		err = guard(func() error {
+			return j.db.Update(func(tx *bolt.Tx) error { return j.applyAll(tx, operations, results) })
+		})
+		if errors.Is(err, errNothingWritten) {
+			err = nil
+		} else if err != nil {
+			err = fmt.Errorf("%w: %w", ErrStopped, err)
+			j.broken.Store(&err)
+		}
+	}
+	for i, o := range operations {
+		if err != nil {
+			results[i] = err
+		}
+		o.result <- results[i]
+	}
+}
+
+func (j *Journal) stoppedBy() error {
+	if err := j.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (j *Journal) applyAll(tx *bolt.Tx, operations []*operation, results []error) error {
+	b := newBatch(tx, j.now().UTC())
+	for i, o := range operations {
+		before := b.writes
+		results[i] = o.apply(b)
+		if results[i] != nil && b.writes > before {
+			return fmt.Errorf("refused after a write: %w", results[i])
+		}
+		if b.err != nil {
+			return b.err
+		}
+	}
+	if b.writes == 0 {
+		return errNothingWritten
+	}
+	return nil
+}
+
+// batch is a transaction under way. Its now is the time of all that it writes.
+// A write that fails is kept in err and fails the transaction.
+type batch struct {
+	machines, events, campaigns *bolt.Bucket
+	now                         time.Time
+	writes                      int
+	err                         error
+}
+
+func newBatch(tx *bolt.Tx, now time.Time) *batch {
+	b := &batch{
+		machines: tx.Bucket(machineBucket), events: tx.Bucket(eventBucket), campaigns: tx.Bucket(campaignBucket),
+		now: now,
+	}
+	// Events are only ever added at the end, so that full pages stay as they are.
+	b.events.FillPercent = 0.95
+	return b
+}
+
+func (b *batch) put(bucket *bolt.Bucket, key, value []byte, err error) {
+	b.writes++
+	if err == nil {
+		err = bucket.Put(key, value)
+	}
+	b.err = errors.Join(b.err, err)
+}
+
+// next counts a bucket's sequence up.
+func (b *batch) next(bucket *bolt.Bucket) uint64 {
+	seq, err := bucket.NextSequence()
+	b.err = errors.Join(b.err, err)
+	return seq
+}
+
+// record reads a record; nil when there is none.
+func (b *batch) record(key []byte) (*record, error) {
+	value := b.machines.Get(key)
+	if value == nil {
+		return nil, nil
+	}
+	return decodeRecord(key, value)
+}
+
+func (b *batch) putRecord(key []byte, r *record) {
+	r.updated = b.now
+	value, err := encodeRecord(key, r)
+	b.put(b.machines, key, value, err)
+}
+
+func (b *batch) putEvent(e *Event) {
+	e.Time = b.now
+	key := eventKey(b.next(b.events))
+	value, err := encodeEvent(key, e)
+	b.put(b.events, key, value, err)
+}

@@ -1,0 +1,128 @@
+package journal
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Events yields the log from its beginning. What is added meanwhile is seen or
+// not. After an error, which is yielded alone, it ends.
+func (j *Journal) Events() iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		next := uint64(1)
+		for more := true; more; {
+			var events []Event
+			err := j.view("read events", func(tx *bolt.Tx) (err error) {
+				events, err = readEvents(tx, next)
+				return err
+			})
+			for _, e := range events {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(Event{}, err)
+				return
+			}
+			next += uint64(len(events))
+			more = len(events) == eventChunk
+		}
+	}
+}
+
+func readEvents(tx *bolt.Tx, next uint64) ([]Event, error) {
+	var events []Event
+	cursor := tx.Bucket(eventBucket).Cursor()
+	for key, value := cursor.Seek(eventKey(next)); key != nil && len(events) < eventChunk; key, value = cursor.Next() {
+		e, err := decodeEvent(key, value)
+		if err == nil && e.Seq != next {
+			err = fmt.Errorf("%w: event %d follows %d", ErrDamaged, e.Seq, next-1)
+		}
+		if err != nil {
+			return events, err
+		}
+		events = append(events, e)
+		next++
+	}
+	return events, nil
+}
+
+// longestCall is how long before the asked time an intent may lie whose answer
+// came after it. Time-outs are a fraction of it.
+const longestCall = 10 * time.Minute
+
+// Calls returns the requests that were sent or answered since then and that
+// reached the service, or may have: not those that it throttled, nor those of
+// which nothing was sent. They come in no particular order. It is what a
+// limiter's lost ledger is rebuilt from.
+func (j *Journal) Calls(since time.Time) ([]Call, error) {
+	c := calls{since: since, outcomes: map[string]Event{}}
+	err := j.view("read calls", func(tx *bolt.Tx) error {
+		var last []byte
+		cursor := tx.Bucket(eventBucket).Cursor()
+		for key, value := cursor.Last(); key != nil; key, value = cursor.Prev() {
+			if last != nil && bytes.Compare(key, last) >= 0 {
+				return fmt.Errorf("%w: event key %x out of order", ErrDamaged, key)
+			}
+			last = key
+			e, err := decodeEvent(key, value)
+			if err != nil {
+				return err
+			}
+			if e.Time.Before(since.Add(-longestCall)) {
+				return nil
+			}
+			c.look(e)
+		}
+		return nil
+	})
+	return c.found, err
+}
+
+// calls pairs intents with their outcomes while the log is read backwards.
+type calls struct {
+	since    time.Time
+	outcomes map[string]Event // the earliest event seen of a machine's attempt
+	found    []Call
+}
+
+func (c *calls) look(e Event) {
+	if !e.Kind.moves() {
+		return
+	}
+	key := e.MachineID + e.Campaign
+	if e.Kind != KindIntent {
+		c.outcomes[key] = e
+		return
+	}
+	outcome, known := c.outcomes[key]
+	delete(c.outcomes, key)
+	call := Call{Token: e.Token, Sent: e.Time}
+	if known {
+		if unsent(outcome) {
+			return
+		}
+		if answered(outcome) {
+			call.Answered = outcome.Time
+		}
+	}
+	if !call.Sent.Before(c.since) || !call.Answered.Before(c.since) {
+		c.found = append(c.found, call)
+	}
+}
+
+// unsent says of the outcome of an attempt that its call does not count: it was
+// throttled, or nothing was sent.
+func unsent(e Event) bool {
+	return e.Kind == KindReleased && e.Failure != nil && (e.Failure.HTTPStatus == 0 ||
+		e.Failure.Reason == ReasonThrottled || e.Failure.Reason == ReasonNotSent)
+}
+
+func answered(e Event) bool {
+	return e.Kind == KindAccepted || e.Failure != nil && e.Failure.HTTPStatus != 0
+}

@@ -1,0 +1,90 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// guard turns the panics and memory faults of bbolt on a damaged file into
+// [ErrDamaged]. It must not run code of our callers, whose panics are theirs.
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, r)
+		}
+	}()
+	return fn()
+}
+
+// openBolt opens an existing file and translates bbolt's errors.
+func openBolt(path string, readOnly bool, timeout time.Duration) (*bolt.DB, error) {
+	var (
+		db   *bolt.DB
+		file *os.File
+	)
+	err := guard(func() (err error) {
+		db, err = bolt.Open(path, 0o600, &bolt.Options{
+			Timeout: timeout, ReadOnly: readOnly, FreelistType: bolt.FreelistMapType,
+			// bbolt would create a file that has vanished since it was inspected.
+			OpenFile: func(name string, flag int, mode fs.FileMode) (_ *os.File, err error) {
+				file, err = os.OpenFile(name, flag&^os.O_CREATE, mode) //nolint:gosec // the path is the caller's choice
+				return file, err
+			},
+		})
+		return err
+	})
+	switch {
+	case err == nil:
+		return db, shortened(db, path)
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, ErrLocked
+	case errors.Is(err, berrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("%w: %w", ErrNotAJournal, err)
+	case errors.Is(err, ErrDamaged) && file != nil:
+		// After a panic bbolt still holds the file, and with it the lock.
+		return nil, errors.Join(err, file.Close())
+	case fromSystem(err):
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+}
+
+// fromSystem tells errors of the operating system from bbolt's own, which all
+// say that the file is not as it should be.
+func fromSystem(err error) bool {
+	var (
+		path   *fs.PathError
+		system *os.SyscallError
+		number syscall.Errno
+	)
+	return errors.As(err, &path) || errors.As(err, &system) || errors.As(err, &number)
+}
+
+// shortened finds a file that lost its end: bbolt would fault on the missing
+// pages only when it needs them. It closes db in that case.
+func shortened(db *bolt.DB, path string) error {
+	return guard(func() error {
+		info, err := os.Stat(path)
+		if err != nil {
+			return errors.Join(err, db.Close())
+		}
+		var want int64
+		err = db.View(func(tx *bolt.Tx) error { want = tx.Size(); return nil })
+		if err == nil && info.Size() < want {
+			err = fmt.Errorf("%w: %d bytes of %d", ErrDamaged, info.Size(), want)
+		}
+		if err != nil {
+			return errors.Join(err, db.Close())
+		}
+		return nil
+	})
+}

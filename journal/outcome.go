@@ -1,0 +1,144 @@
+package journal
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Accept records that the service has an action for the machine: the answer to
+// the request under way, or what a later look at the tenant's actions showed of
+// a machine in doubt. When the action's status is final already, the machine
+// goes on to that state at once.
+//
+// It is refused with [ErrTransition] unless the machine is sending or in doubt,
+// and with [ErrOtherAction] when a doubt is to be settled as ours with an action
+// that was recorded before the attempt.
+func (c *Campaign) Accept(machineID string, a Action, o Origin) error {
+	return c.move(machineID, move{op: "accept", kind: KindAccepted, to: Accepted, then: finalOf(a),
+		edit: func(b *batch, _ rawID, r *record, e *Event) error {
+			if _, known := o.code(); !known || o == "" {
+				return fmt.Errorf("unknown origin %q", o)
+			}
+			if e.From == InDoubt && o == Ours && slices.Contains(r.Prior, a.ID) {
+				return ErrOtherAction
+			}
+			if e.From == Sending {
+				r.Answered = b.now
+			}
+			r.accept(a, o)
+			e.ActionID, e.Origin = a.ID, o
+			return nil
+		}})
+}
+
+// Adopt records an action that the tenant's list showed before the first send.
+// It is refused with [ErrTransition] unless the machine is planned, and with
+// [ErrSettled] or [ErrInDoubt] when another campaign holds a live record of it.
+func (c *Campaign) Adopt(machineID string, a Action) error {
+	return c.move(machineID, move{op: "adopt", kind: KindAdopted, to: Accepted, then: finalOf(a),
+		edit: func(b *batch, id rawID, r *record, e *Event) error {
+			if _, err := c.others(b, id, Accepted); err != nil {
+				return err
+			}
+			r.accept(a, Adopted)
+			e.ActionID, e.Origin = a.ID, Adopted
+			return nil
+		}})
+}
+
+// Settle records the end of an accepted machine's action. A status that is not
+// final changes nothing. It is refused with [ErrTransition] unless the machine
+// is accepted, and with [ErrOtherAction] when its record names another action.
+func (c *Campaign) Settle(machineID string, a Action) error {
+	final, ok := finalStatus(a.Status)
+	if !ok {
+		return nil
+	}
+	return c.move(machineID, move{op: "settle", kind: KindSettled, to: final,
+		edit: func(_ *batch, _ rawID, r *record, e *Event) error {
+			if r.ActionID != "" && r.ActionID != a.ID {
+				return ErrOtherAction
+			}
+			r.ActionID, r.action = a.ID, jsonOf(a.Raw)
+			e.ActionID = a.ID
+			return nil
+		}})
+}
+
+// Reject records that the service refused the request for good. It is refused
+// with [ErrTransition] unless the machine is sending.
+func (c *Campaign) Reject(machineID string, f Failure) error {
+	return c.fail(machineID, move{op: "reject", kind: KindRejected, to: Rejected}, f)
+}
+
+// Doubt records that nobody knows whether the request had an effect. It is
+// refused with [ErrTransition] unless the machine is sending.
+func (c *Campaign) Doubt(machineID string, f Failure) error {
+	return c.fail(machineID, move{op: "doubt", kind: KindDoubted, to: InDoubt}, f)
+}
+
+// Release records that the request has certainly had no effect, so that the
+// machine may be sent again. With [ReasonNotFound] the look is counted. It is
+// refused with [ErrTransition] unless the machine is sending or in doubt.
+func (c *Campaign) Release(machineID string, f Failure) error {
+	return c.fail(machineID, move{op: "release", kind: KindReleased, to: Planned}, f)
+}
+
+func (c *Campaign) fail(machineID string, m move, f Failure) error {
+	m.edit = func(b *batch, _ rawID, r *record, e *Event) error {
+		if e.From == Sending && f.HTTPStatus != 0 {
+			r.Answered = b.now
+		}
+		if m.kind == KindReleased && f.Reason == ReasonNotFound {
+			r.notFound++
+		}
+		r.Failure, e.Failure = &f, &f
+		return nil
+	}
+	return c.move(machineID, m)
+}
+
+// Verdict records what a person, who, has found out about a machine in doubt
+// and why they say so: the request was applied, or not. It is refused with
+// [ErrTransition] unless the machine is in doubt.
+func (c *Campaign) Verdict(machineID string, applied bool, reason, who string) error {
+	to := Planned
+	if applied {
+		to = Accepted
+	}
+	return c.move(machineID, move{op: "record the verdict on", kind: KindVerdict, to: to,
+		edit: func(_ *batch, _ rawID, r *record, e *Event) error {
+			r.Reason, e.Reason, e.Operator = reason, reason, who
+			if applied {
+				r.origin, e.Origin, r.Failure = Verdict, Verdict, nil
+			} else {
+				r.Failure = &Failure{Reason: ReasonVerdict, Message: reason}
+			}
+			return nil
+		}})
+}
+
+func (r *record) accept(a Action, o Origin) {
+	r.origin, r.ActionID, r.action, r.Failure = o, a.ID, jsonOf(a.Raw), nil
+}
+
+// finalOf makes a move go on to the state that the action is in already.
+func finalOf(a Action) func(*record) (State, bool) {
+	return func(*record) (State, bool) { return finalStatus(a.Status) }
+}
+
+// finalStatus returns the state that a final status of a MachineAction means.
+func finalStatus(status string) (State, bool) {
+	switch strings.ToLower(status) {
+	case "succeeded":
+		return Succeeded, true
+	case "failed":
+		return Failed, true
+	case "timeout":
+		return TimedOut, true
+	case "cancelled":
+		return Cancelled, true
+	}
+	return 0, false
+}

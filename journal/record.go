@@ -1,0 +1,161 @@
+package journal
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	idSize  = 20 // bytes of a machine id
+	keySize = idSize + 4
+)
+
+// rawID is a machine id as keys hold it.
+type rawID [idSize]byte
+
+func parseID(s string) (rawID, error) {
+	var id rawID
+	if len(s) != hex.EncodedLen(idSize) {
+		return id, ErrMachineID
+	}
+	if _, err := hex.Decode(id[:], []byte(s)); err != nil {
+		return id, ErrMachineID
+	}
+	return id, nil
+}
+
+func (id rawID) String() string { return hex.EncodeToString(id[:]) }
+
+// key returns the key of the machine's record in a campaign. The machine comes
+// first, so that all that is known of it lies side by side.
+func (id rawID) key(campaign uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(make([]byte, 0, keySize), id[:]...), campaign)
+}
+
+func splitKey(key []byte) (id rawID, campaign uint32, err error) {
+	if len(key) != keySize {
+		return id, 0, fmt.Errorf("%w: machine key of %d bytes", ErrDamaged, len(key))
+	}
+	copy(id[:], key)
+	return id, binary.BigEndian.Uint32(key[idSize:]), nil
+}
+
+const (
+	recordFormat = 1
+	headerSize   = 27
+)
+
+// header is the part of a record that scans read.
+type header struct {
+	state    State
+	origin   Origin
+	attempts uint32
+	notFound uint32
+	row      uint32
+	updated  time.Time
+}
+
+// record is what the journal holds of a machine in a campaign.
+type record struct {
+	header
+	action []byte // JSON, as received
+	details
+}
+
+// details are what only the display of a single machine, a report or the next
+// attempt needs.
+type details struct {
+	Name     string    `json:"name,omitempty"`
+	Comment  string    `json:"comment,omitempty"`
+	Columns  int       `json:"columns,omitempty"` // which of the campaign's column sets Carried follows
+	Carried  []string  `json:"carried,omitempty"`
+	ActionID string    `json:"action_id,omitempty"`
+	Prior    []string  `json:"prior,omitempty"`
+	Failure  *Failure  `json:"failure,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Sent     time.Time `json:"sent,omitzero"`
+	Answered time.Time `json:"answered,omitzero"`
+}
+
+// A record's value: format, state and origin in a byte each; attempts, looks
+// and row in four; the time of the last change in eight; the length of the
+// action in four, the action, the details as JSON, and the checksum.
+func encodeRecord(key []byte, r *record) ([]byte, error) {
+	origin, ok := r.origin.code()
+	if !ok {
+		return nil, fmt.Errorf("journal: unknown origin %q", r.origin)
+	}
+	if len(r.action) > math.MaxInt32 {
+		return nil, fmt.Errorf("journal: action of %d bytes", len(r.action))
+	}
+	body, err := json.Marshal(&r.details)
+	if err != nil {
+		return nil, err
+	}
+	v := make([]byte, 0, headerSize+len(r.action)+len(body)+4)
+	v = append(v, recordFormat, byte(r.state), origin)
+	v = binary.BigEndian.AppendUint32(v, r.attempts)
+	v = binary.BigEndian.AppendUint32(v, r.notFound)
+	v = binary.BigEndian.AppendUint32(v, r.row)
+	v = binary.BigEndian.AppendUint64(v, uint64(r.updated.UnixNano()))
+	v = binary.BigEndian.AppendUint32(v, uint32(len(r.action))) //nolint:gosec // checked above
+	return seal(key, append(append(v, r.action...), body...)), nil
+}
+
+// decodeHeader checks the whole value and returns its header and the rest.
+func decodeHeader(key, value []byte) (header, []byte, error) {
+	body, err := unseal(key, value)
+	if err != nil {
+		return header{}, nil, err
+	}
+	if len(body) < headerSize || body[0] != recordFormat || !State(body[1]).valid() || int(body[2]) >= len(originCodes) {
+		return header{}, nil, fmt.Errorf("%w: impossible record under key %x", ErrDamaged, key)
+	}
+	return header{
+		state:    State(body[1]),
+		origin:   originCodes[body[2]],
+		attempts: binary.BigEndian.Uint32(body[3:]),
+		notFound: binary.BigEndian.Uint32(body[7:]),
+		row:      binary.BigEndian.Uint32(body[11:]),
+		updated:  time.Unix(0, int64(binary.BigEndian.Uint64(body[15:]))).UTC(), //nolint:gosec // written from an int64
+	}, body[headerSize-4:], nil
+}
+
+// decodeRecord reads a value into memory of its own.
+func decodeRecord(key, value []byte) (*record, error) {
+	h, rest, err := decodeHeader(key, value)
+	if err != nil {
+		return nil, err
+	}
+	n, rest := uint64(binary.BigEndian.Uint32(rest)), rest[4:]
+	if n > uint64(len(rest)) {
+		return nil, fmt.Errorf("%w: impossible action under key %x", ErrDamaged, key)
+	}
+	r := &record{header: h}
+	if n > 0 {
+		r.action = slices.Clone(rest[:n])
+	}
+	if err := json.Unmarshal(rest[n:], &r.details); err != nil {
+		return nil, fmt.Errorf("%w: details under key %x: %w", ErrDamaged, key, err)
+	}
+	return r, nil
+}
+
+// jsonOf returns an action as received when it is JSON, else as a JSON string,
+// so that an accepted machine can be recorded whatever the service said.
+func jsonOf(raw []byte) []byte {
+	if len(raw) == 0 || json.Valid(raw) {
+		return raw
+	}
+	quoted, err := json.Marshal(strings.ToValidUTF8(string(raw), "\uFFFD"))
+	if err != nil {
+		return nil
+	}
+	return quoted
+}

@@ -1,0 +1,69 @@
+package journal
+
+// Kind says what an event records.
+type Kind string
+
+// The kinds of events. The first ten move one machine from a state to another;
+// the others concern a campaign.
+const (
+	KindIntent   Kind = "intent"   // a request is about to be sent: planned → sending
+	KindAccepted Kind = "accepted" // an action exists: sending or in_doubt → accepted
+	KindSettled  Kind = "settled"  // the action came to its end: accepted → succeeded, failed, timed_out or cancelled
+	KindAdopted  Kind = "adopted"  // the tenant's list showed an action before we sent: planned → accepted
+	KindRejected Kind = "rejected" // the service refused: sending → rejected
+	KindDoubted  Kind = "doubted"  // the outcome is unknown: sending → in_doubt
+	KindReleased Kind = "released" // certainly not applied: sending or in_doubt → planned
+	KindVerdict  Kind = "verdict"  // a person decided: in_doubt → accepted or planned
+	KindExcluded Kind = "excluded" // left out by a later list: planned → excluded
+	KindReturned Kind = "returned" // back on the list: excluded → planned
+
+	KindStarted  Kind = "started"  // a campaign began
+	KindUpdated  Kind = "updated"  // its comment or rules changed
+	KindEnlisted Kind = "enlisted" // it took a list
+	KindPrior    Kind = "prior"    // earlier actions of its machines were noted
+)
+
+type transition struct {
+	kind     Kind
+	from, to State
+}
+
+// transitions is the whole state machine. What is not in it cannot happen: an
+// operation that tries returns [ErrTransition], a log that shows it is damaged.
+var transitions = [...]transition{
+	{KindIntent, Planned, Sending},
+	{KindAccepted, Sending, Accepted},
+	{KindAccepted, InDoubt, Accepted},
+	{KindSettled, Accepted, Succeeded},
+	{KindSettled, Accepted, Failed},
+	{KindSettled, Accepted, TimedOut},
+	{KindSettled, Accepted, Cancelled},
+	{KindAdopted, Planned, Accepted},
+	{KindRejected, Sending, Rejected},
+	{KindDoubted, Sending, InDoubt},
+	{KindReleased, Sending, Planned},
+	{KindReleased, InDoubt, Planned},
+	{KindVerdict, InDoubt, Accepted},
+	{KindVerdict, InDoubt, Planned},
+	{KindExcluded, Planned, Excluded},
+	{KindReturned, Excluded, Planned},
+}
+
+func allowed(k Kind, from, to State) bool {
+	for _, t := range transitions {
+		if t == (transition{k, from, to}) {
+			return true
+		}
+	}
+	return false
+}
+
+// moves says whether events of this kind move a machine.
+func (k Kind) moves() bool {
+	for _, t := range transitions {
+		if t.kind == k {
+			return true
+		}
+	}
+	return false
+}
