@@ -1,0 +1,43 @@
+package defender
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+)
+
+const redaction = "[redacted]"
+
+// shortestSecret is the length from which a secret is looked for in texts.
+// Anything shorter would mutilate them, and is no secret.
+const shortestSecret = 4
+
+// looksSecret finds what nobody told us of: JSON web tokens, bearer headers and
+// the secret fields of a sign-in request.
+var looksSecret = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{5,}(\.[A-Za-z0-9_-]*)*` +
+	`|(?i:\bbearer\s+)[^\s"']+` +
+	`|(?i:\b(client_secret|client_assertion|password|refresh_token|access_token|device_code)["']?\s*[=:]\s*["']?)[^\s"'&,}]+`)
+
+// redact takes the given secrets, and all that looks like one, out of a text.
+func redact(text string, secrets ...string) string {
+	for _, secret := range secrets {
+		if len(secret) >= shortestSecret {
+			text = strings.ReplaceAll(text, secret, redaction)
+		}
+	}
+	return looksSecret.ReplaceAllString(text, redaction)
+}
+
+// cause is an error from elsewhere whose text is free of secrets. errors.Is sees
+// through it, but nothing can unwrap the original and print it.
+type cause struct {
+	err     error
+	secrets []string
+}
+
+// safely wraps an error from elsewhere.
+func safely(err error, secrets ...string) error { return &cause{err, secrets} }
+
+func (c *cause) Error() string { return words(redact(c.err.Error(), c.secrets...)) }
+
+func (c *cause) Is(target error) bool { return errors.Is(c.err, target) }
