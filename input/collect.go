@@ -1,0 +1,168 @@
+package input
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// record is what a row says of its machine, apart from the carried columns. The tags are the names that gocsv is given.
+type record struct {
+	ID          string `csv:"id"`
+	Name        string `csv:"name"`
+	Comment     string `csv:"comment"`
+	AADDeviceID string `csv:"aadDeviceId"`
+	Onboarding  string `csv:"onboardingStatus"`
+}
+
+// set gives the value of a role; other is no part of a record.
+func (r *record) set(to role, value string) {
+	switch to {
+	case idRole:
+		r.ID = value
+	case nameRole:
+		r.Name = value
+	case commentRole:
+		r.Comment = value
+	case aadRole:
+		r.AADDeviceID = value
+	case onboardingRole:
+		r.Onboarding = value
+	default:
+	}
+}
+
+// collector turns records into the machines of a list.
+type collector struct {
+	o        Options
+	list     *List
+	columns  *columns
+	rejects  *rejects
+	seen     map[idKey]struct{}
+	arena    []string // room for carried values, so that a row does not cost an allocation of its own
+	progress func() float64
+}
+
+func newCollector(path string, o Options, progress func() float64) *collector {
+	return &collector{
+		o:        o,
+		list:     &List{Path: path},
+		columns:  newColumns(),
+		rejects:  newRejects(path, o.Rejects),
+		seen:     map[idKey]struct{}{},
+		progress: progress,
+	}
+}
+
+// add takes a row. carried holds its values of the carried columns and is copied.
+func (c *collector) add(line int, r *record, carried []string) {
+	c.list.Rows++
+	m := Machine{
+		Name:        strings.TrimSpace(r.Name),
+		AADDeviceID: strings.ToLower(strings.TrimSpace(r.AADDeviceID)),
+		Comment:     strings.TrimSpace(r.Comment),
+		Line:        line,
+	}
+	id := strings.TrimSpace(r.ID)
+	if id == "" {
+		c.addUnresolved(m, r, carried)
+		return
+	}
+	key, id, reason := parseID(id)
+	if reason != "" {
+		c.rejects.add(line, c.columns.spelling(idRole), reason)
+		return
+	}
+	if _, twice := c.seen[key]; twice {
+		c.list.Duplicates++
+		return
+	}
+	c.seen[key] = struct{}{}
+	m.ID = id
+	m.Carried = c.keep(carried)
+	if !c.o.IncludeNotOnboarded && leftOut(r.Onboarding) {
+		c.list.NotOnboarded = append(c.list.NotOnboarded, m)
+		return
+	}
+	c.list.Machines = append(c.room(), m)
+}
+
+func (c *collector) addUnresolved(m Machine, r *record, carried []string) {
+	named := m.Name != "" || m.AADDeviceID != ""
+	switch {
+	case !named:
+		c.rejects.add(m.Line, c.columns.spelling(idRole), "the machine id is missing")
+	case !c.o.Resolve:
+		c.rejects.add(m.Line, c.columns.spelling(idRole), "the machine id is missing; it can be looked up with --resolve")
+	case !c.o.IncludeNotOnboarded && leftOut(r.Onboarding):
+		m.Carried = c.keep(carried)
+		c.list.NotOnboarded = append(c.list.NotOnboarded, m)
+	default:
+		m.Carried = c.keep(carried)
+		c.list.Unresolved = append(c.list.Unresolved, m)
+	}
+}
+
+// broken counts and rejects a row that could not even be taken apart.
+func (c *collector) broken(line int, column, reason string) {
+	c.list.Rows++
+	c.rejects.add(line, column, reason)
+}
+
+// room returns the machines with room for one more, and makes room for their ids too. Doubling would hold the list twice just when it is largest; the
+// part of the file that was read tells how much room the rest needs.
+func (c *collector) room() []Machine {
+	const fewest = 1024 // below that the part read is mostly what was buffered ahead
+	have := c.list.Machines
+	part := c.progress()
+	if len(have) < cap(have) || len(have) < fewest || part <= 0 || part >= 1 {
+		return have
+	}
+	more := int(min(float64(len(have))*(1/part-1)*1.02, float64(len(have))*64)) + 64
+	seen := make(map[idKey]struct{}, len(c.seen)+more)
+	maps.Copy(seen, c.seen)
+	c.seen = seen
+	return slices.Grow(have, more)
+}
+
+// keep copies carried values into the arena, without the empty ones at the end.
+func (c *collector) keep(values []string) []string {
+	for len(values) > 0 && values[len(values)-1] == "" {
+		values = values[:len(values)-1]
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	if len(c.arena)+len(values) > cap(c.arena) {
+		c.arena = make([]string, 0, max(len(values), min(4096, 64+8*len(c.list.Machines))))
+	}
+	from := len(c.arena)
+	c.arena = append(c.arena, values...)
+	return c.arena[from:len(c.arena):len(c.arena)]
+}
+
+// leftOut says that a status is known and is not Onboarded. Exports write "Can be onboarded", the API "CanBeOnboarded".
+func leftOut(status string) bool {
+	status = strings.TrimSpace(status)
+	return status != "" && !strings.EqualFold(status, "Onboarded") && !strings.EqualFold(strings.ReplaceAll(status, " ", ""), "Onboarded")
+}
+
+// finish returns the list, or why it is none.
+func (c *collector) finish() (*List, error) {
+	c.list.Portal = c.columns.portal()
+	c.list.Columns = c.columns.carried
+	c.list.Bad, c.list.BadRows = c.rejects.first, c.rejects.total
+	if c.list.Rows > 0 && c.list.Rows == c.list.BadRows && len(c.columns.spelled) > 0 {
+		// Of a JSON list only the end tells which columns it does not have.
+		if err := c.columns.identify(0, c.o.Resolve); err != nil {
+			return nil, inFile(err, c.list.Path)
+		}
+	}
+	switch {
+	case c.list.Rows == 0:
+		return nil, &Error{File: c.list.Path, Reason: "the list has no rows", Err: ErrEmpty}
+	case c.list.BadRows > 0 && !c.o.SkipBadRows:
+		return nil, &BadRowsError{File: c.list.Path, Rows: c.list.Bad, Total: c.list.BadRows}
+	}
+	return c.list, nil
+}

@@ -1,0 +1,67 @@
+package input
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// rejects counts bad rows, keeps the first of them and writes all of them to a CSV file.
+type rejects struct {
+	file  string
+	out   *csv.Writer // nil: nobody asked for them
+	first []BadRow
+	total int
+}
+
+func newRejects(file string, w io.Writer) *rejects {
+	r := &rejects{file: file}
+	if w != nil {
+		r.out = csv.NewWriter(w)
+		r.write("file", "line", "column", "reason")
+	}
+	return r
+}
+
+func (r *rejects) add(line int, column, reason string) {
+	bad := BadRow{File: r.file, Line: line, Column: column, Reason: reason}
+	r.total++
+	if len(r.first) < MaxReported {
+		r.first = append(r.first, bad)
+	}
+	r.write(bad.File, strconv.Itoa(bad.Line), bad.Column, bad.Reason)
+}
+
+// write leaves errors to flush: the writer keeps the first one.
+func (r *rejects) write(cells ...string) {
+	if r.out == nil {
+		return
+	}
+	for i, cell := range cells {
+		cells[i] = neutralise(cell)
+	}
+	_ = r.out.Write(cells)
+}
+
+func (r *rejects) flush() error {
+	if r.out == nil {
+		return nil
+	}
+	r.out.Flush()
+	if err := r.out.Error(); err != nil {
+		return &Error{Reason: fmt.Sprintf("the rejects could not be written: %v", err), Err: err}
+	}
+	return nil
+}
+
+// neutralise keeps a spreadsheet from taking a cell for a formula. Spreadsheets look past leading blanks, so does this.
+func neutralise(cell string) string {
+	text := strings.TrimLeft(cell, " \t\r\n\v\f\u00a0\ufeff")
+	formula := text != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(text)[0])
+	if formula || strings.HasPrefix(cell, "\t") || strings.HasPrefix(cell, "\r") || strings.HasPrefix(cell, "\n") {
+		return "'" + cell
+	}
+	return cell
+}
