@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -32,6 +33,34 @@ func (j *Journal) Compact(dst string) error {
 		err = errors.Join(err, os.Remove(dst))
 	}
 	return j.explain("compact", err)
+}
+
+// Shrink compacts the journal in its place and closes it. If we crash on the way,
+// the journal is as it was, or compacted.
+func (j *Journal) Shrink() error {
+	fresh := j.path + ".compact"
+	if err := os.RemoveAll(fresh); err != nil { // left by one that was killed
+		return j.explain("compact", err)
+	}
+	if err := j.Compact(fresh); err != nil {
+		return errors.Join(err, j.Close())
+	}
+	return j.explain("compact", j.swap(fresh))
+}
+
+// swap puts a file in the journal's place. Elsewhere than on Windows that is done
+// while the journal is still locked, so that nobody can have begun to write to
+// it. Windows refuses to replace a file that anybody has open, ourselves
+// included, which comes to the same.
+func (j *Journal) swap(fresh string) error {
+	if runtime.GOOS == "windows" {
+		return errors.Join(j.Close(), os.Rename(fresh, j.path))
+	}
+	err := os.Rename(fresh, j.path)
+	if err == nil {
+		err = syncDir(filepath.Dir(j.path))
+	}
+	return errors.Join(err, j.Close())
 }
 
 func copyTo(dst string, tx *bolt.Tx) error {

@@ -141,6 +141,33 @@ func TestCompact(t *testing.T) {
 	begin(t, same, id(5))
 }
 
+// TestShrinkWhileAnotherWaits: whoever waits for the lock of a journal that is
+// being compacted must not go on with the file that was replaced.
+func TestShrinkWhileAnotherWaits(t *testing.T) {
+	t.Parallel()
+	path := journalPath(t)
+	j, err := journal.Open(path, contoso, journal.Options{})
+	must(t, err)
+	started(t, j, "spring", machines(3000))
+	waited := make(chan error, 1)
+	go func() {
+		late, err := journal.Open(path, contoso, journal.Options{LockTimeout: 30 * time.Second})
+		if err == nil {
+			err = late.Close()
+		}
+		waited <- err
+	}()
+	must(t, os.WriteFile(path+".compact", []byte("left by one that was killed"), 0o600))
+	must(t, j.Shrink())
+	if err := <-waited; err != nil && !errors.Is(err, journal.ErrLocked) {
+		t.Errorf("the one that waited: %v", err)
+	}
+	again := mustOpen(t, path, journal.Options{})
+	c, err := again.Campaign("spring")
+	must(t, err)
+	begin(t, c, id(5))
+}
+
 type brokenWriter struct{ err error }
 
 func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }

@@ -44,6 +44,9 @@ func openBolt(path string, readOnly bool, timeout time.Duration) (*bolt.DB, erro
 	})
 	switch {
 	case err == nil:
+		if err := replaced(file, path); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
 		return db, shortened(db, path)
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, ErrLocked
@@ -56,6 +59,24 @@ func openBolt(path string, readOnly bool, timeout time.Duration) (*bolt.DB, erro
 		return nil, err
 	}
 	return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+}
+
+// replaced finds out whether the file that was locked is still the one of that
+// name. A compaction puts another in its place while it holds the lock; whoever
+// waited for the lock would go on with a file that nobody sees any more.
+func replaced(file *os.File, path string) error {
+	locked, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	current, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(locked, current) {
+		return fmt.Errorf("%w: it was replaced just now", ErrLocked)
+	}
+	return nil
 }
 
 // fromSystem tells errors of the operating system from bbolt's own, which all
