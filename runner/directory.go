@@ -1,0 +1,127 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"offboard/defender"
+)
+
+// overlap is how many rows of a page are read again with the next one. Offsets
+// slide when rows vanish during a walk, and a row that slides by less than this
+// is not missed.
+const overlap = 200
+
+// Directory reads what the tenant holds: its machines and their actions.
+type Directory struct {
+	service  Lists
+	limiter  Limiter
+	retryFor time.Duration
+}
+
+// NewDirectory returns a Directory that makes its calls under the limiter's
+// quota, which is that of the list APIs. Reading has no effect, so whatever
+// fails is asked again, for retryFor at most.
+func NewDirectory(s Lists, l Limiter, retryFor time.Duration) *Directory {
+	return &Directory{service: s, limiter: l, retryFor: retryFor}
+}
+
+// offboards returns a machine's Offboard actions.
+func (d *Directory) offboards(ctx context.Context, machineID string) ([]defender.MachineAction, error) {
+	var all []defender.MachineAction
+	filter := defender.ActionFilter{MachineID: machineID, Type: defender.TypeOffboard}
+	for a, err := range d.actions(ctx, filter) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+func (d *Directory) actions(ctx context.Context, f defender.ActionFilter) iter.Seq2[defender.MachineAction, error] {
+	return pages(ctx, d,
+		func(p defender.Page) ([]defender.MachineAction, int, error) {
+			page, err := d.service.Actions(ctx, f, p)
+			return page.Items, page.Received, err
+		},
+		func(a defender.MachineAction) string { return a.ID })
+}
+
+func (d *Directory) machines(ctx context.Context, f defender.MachineFilter) iter.Seq2[defender.Machine, error] {
+	return pages(ctx, d,
+		func(p defender.Page) ([]defender.Machine, int, error) {
+			page, err := d.service.Machines(ctx, f, p)
+			return page.Items, page.Received, err
+		},
+		func(m defender.Machine) string { return m.ID })
+}
+
+// pages walks a list by $top and $skip until a page is short, and yields each
+// row once.
+func pages[T any](ctx context.Context, d *Directory, get func(defender.Page) ([]T, int, error), id func(T) string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		seen := make(map[string]bool)
+		var none T
+		for skip := 0; ; skip += defender.MaxPage - overlap {
+			rows, received, err := page(ctx, d, get, defender.Page{Top: defender.MaxPage, Skip: skip})
+			if err != nil {
+				yield(none, err)
+				return
+			}
+			for _, row := range rows {
+				if seen[id(row)] {
+					continue
+				}
+				seen[id(row)] = true
+				if !yield(row, nil) {
+					return
+				}
+			}
+			if received < defender.MaxPage {
+				return
+			}
+		}
+	}
+}
+
+// page reads one page, as often as it takes.
+func page[T any](ctx context.Context, d *Directory, get func(defender.Page) ([]T, int, error), p defender.Page) (rows []T, received int, err error) {
+	began, pause := time.Now(), firstPause
+	for {
+		token, err := d.limiter.Take(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		rows, received, err = get(p)
+		spend(token, err)
+		if err == nil {
+			return rows, received, nil
+		}
+		if e, ok := asDefender(err); ok && (e.Meaning == defender.Stop || e.Meaning == defender.Refused) {
+			return nil, 0, err
+		}
+		if errors.Is(err, defender.ErrThrottled) {
+			continue // the limiter makes everyone wait
+		}
+		if time.Since(began) >= d.retryFor {
+			return nil, 0, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return nil, 0, err
+		}
+		pause = min(2*pause, longestPause)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,70 @@
+package runner
+
+import (
+	"time"
+
+	"offboard/defender"
+	"offboard/journal"
+)
+
+// EventKind says what an [Event] reports.
+type EventKind string
+
+// The kinds of event, with the fields that each fills beside Kind.
+const (
+	// EventOutcome: a machine's attempt ended. MachineID, Attempt, State,
+	// ActionID, and Err when the answer was an error.
+	EventOutcome EventKind = "outcome"
+	// EventSkipped: a machine was not sent, since another campaign of this
+	// journal got to it first. MachineID, Err.
+	EventSkipped EventKind = "skipped"
+	// EventThrottled: the service answered 429. MachineID, Wait, Err.
+	EventThrottled EventKind = "throttled"
+	// EventPaused: all workers wait before one of them probes. Wait, Err.
+	EventPaused EventKind = "paused"
+	// EventLooked: the action list was asked about a machine in doubt and
+	// did not settle it. MachineID, Attempt, Wait until the next look.
+	EventLooked EventKind = "looked"
+	// EventSettled: a machine in doubt was settled. MachineID, Attempt, State.
+	EventSettled EventKind = "settled"
+	// EventLeftInDoubt: looking came to its end without an answer, or is not
+	// allowed. MachineID, Attempt, Err.
+	EventLeftInDoubt EventKind = "left_in_doubt"
+	// EventTenantRead: the tenant's Offboard actions were read before the
+	// first send. Count of actions, Adopted.
+	EventTenantRead EventKind = "tenant_read"
+)
+
+// Event is something worth telling an operator.
+type Event struct {
+	Kind      EventKind
+	MachineID string
+	Attempt   int
+	State     journal.State
+	ActionID  string
+	Wait      time.Duration
+	Count     int
+	Adopted   int
+	Err       error
+}
+
+func (r *Runner) emit(e Event) {
+	if r.c.OnEvent != nil {
+		r.c.OnEvent(e)
+	}
+}
+
+func failureOf(reason journal.Reason, err error) journal.Failure {
+	f := journal.Failure{Reason: reason}
+	if e, ok := asDefender(err); ok {
+		f.HTTPStatus, f.Code, f.Message, f.Target = e.Status, e.Code, e.Message, e.Target
+	}
+	if f.Message == "" && err != nil {
+		f.Message = err.Error()
+	}
+	return f
+}
+
+func actionOf(a defender.MachineAction) journal.Action {
+	return journal.Action{ID: a.ID, Status: a.Status, Raw: a.Raw}
+}

@@ -1,0 +1,136 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"offboard/journal"
+)
+
+// Runner carries out one campaign. Make it with [New]; use it once.
+type Runner struct {
+	name string // of the campaign
+
+	c         Config
+	queue     *queue
+	gate      *gate
+	settler   *settler
+	directory *Directory
+
+	sent, throttled atomic.Int64
+}
+
+// Summary counts the calls of one run. What became of the machines is in the
+// journal.
+type Summary struct {
+	Sent      int64 // requests that reached the service or may have
+	Throttled int64 // of these, answered 429
+}
+
+// New checks the configuration and returns a Runner, or [ErrConfig] or
+// [ErrCampaignName].
+func New(c Config) (*Runner, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return &Runner{c: c, name: c.Record.Info().Name, directory: NewDirectory(c.Service, c.Lists, c.RetryFor)}, nil
+}
+
+// Run sends every planned machine and settles every machine in doubt, and
+// returns when none is left that it may still do something about, or when ctx
+// is done. The journal must have been recovered and the campaign enlisted.
+//
+// The error is nil when the campaign was worked off, whatever became of its
+// machines; ctx's error after an orderly stop; [ErrUnreachable]; a
+// *[defender.Error] that means [defender.Stop]; or the journal's.
+func (r *Runner) Run(ctx context.Context) (Summary, error) {
+	ready, last, doubts, err := r.standing()
+	if err != nil {
+		return Summary{}, err
+	}
+	r.queue = newQueue(ready, last)
+	r.settler = newSettler(r)
+	r.gate = newGate(r.c.RetryFor, r.settler.open)
+	for _, d := range doubts {
+		r.settler.add(d)
+	}
+	err = r.work(ctx)
+	return Summary{Sent: r.sent.Load(), Throttled: r.throttled.Load()}, err
+}
+
+// work runs the pool. There are three contexts: take ends with ctx or with the
+// first fault that stops the run; work in flight outlives both, bounded by the
+// service's own time-out; the journal takes none.
+func (r *Runner) work(ctx context.Context) error {
+	group, take := errgroup.WithContext(ctx)
+	flight := context.WithoutCancel(ctx)
+	settling, finished := context.WithCancel(take)
+	defer finished()
+
+	workers, takeWorkers := errgroup.WithContext(take)
+	for range r.c.Workers {
+		workers.Go(func() error { return r.worker(takeWorkers, flight) })
+	}
+	group.Go(func() error {
+		defer finished()
+		return workers.Wait()
+	})
+	group.Go(func() error { return r.settler.run(settling) })
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (r *Runner) worker(take, flight context.Context) error {
+	for {
+		w, ok := r.queue.take(take)
+		if !ok {
+			return nil
+		}
+		if err := r.attempt(take, flight, w); err != nil {
+			return err
+		}
+	}
+}
+
+// standing sorts the campaign's machines, in list order, into those to send,
+// those to look at once more in the end, and those in doubt.
+func (r *Runner) standing() (ready, last []work, doubts []*doubt, err error) {
+	type row struct {
+		work
+		row int
+	}
+	var rows []row
+	for s, err := range r.c.Record.Standing() {
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		switch s.State {
+		case journal.Planned:
+			rows = append(rows, row{work{s.MachineID, s.NotFound > 0}, s.Row})
+		case journal.InDoubt:
+			d, err := r.doubtOf(s)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			if d != nil {
+				doubts = append(doubts, d)
+			}
+		default: // has its outcome
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int { return a.row - b.row })
+	for _, w := range rows {
+		if w.lookAgain {
+			last = append(last, w.work)
+		} else {
+			ready = append(ready, w.work)
+		}
+	}
+	return ready, last, doubts, nil
+}
