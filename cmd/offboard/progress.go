@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"offboard/journal"
+	"offboard/limiter"
+	"offboard/runner"
+)
+
+// progressEvery is how often a run says how far it is.
+const progressEvery = 30 * time.Second
+
+// progress turns the runner's events into log lines.
+type progress struct {
+	log      zerolog.Logger
+	limiter  *limiter.Limiter
+	campaign *journal.Campaign
+
+	mu     sync.Mutex
+	counts map[journal.State]int
+}
+
+// start counts from where the campaign stands and logs progress until stop is
+// called.
+func (p *progress) start(ctx context.Context) (stop func(), err error) {
+	counts, err := p.campaign.Counts()
+	if err != nil {
+		return nil, err
+	}
+	p.counts = map[journal.State]int{}
+	for s := journal.Planned; s <= journal.Excluded; s++ {
+		p.counts[s] = counts.Of(s)
+	}
+	p.line("started")
+	ctx, cancel := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				p.line("progress")
+			}
+		}
+	})
+	return func() { cancel(); done.Wait() }, nil
+}
+
+func (p *progress) line(message string) {
+	p.mu.Lock()
+	planned := p.counts[journal.Planned]
+	e := p.log.Info().Int("planned", planned).
+		Int("accepted", p.counts[journal.Accepted]).
+		Int("rejected", p.counts[journal.Rejected]).
+		Int("in_doubt", p.counts[journal.InDoubt])
+	p.mu.Unlock()
+	left := p.limiter.Forecast(planned)
+	for _, q := range p.limiter.Status().Quotas {
+		e = e.Int("used_per_"+q.Per.String(), q.Used)
+	}
+	e.Str("left", left.Round(time.Second).String()).Msg(message)
+}
+
+func (p *progress) move(from, to journal.State) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts[from]--
+	p.counts[to]++
+}
+
+// event is the runner's OnEvent.
+func (p *progress) event(e runner.Event) {
+	level := zerolog.InfoLevel
+	switch e.Kind {
+	case runner.EventOutcome:
+		p.move(journal.Planned, e.State)
+		level = zerolog.DebugLevel
+		if e.Err != nil {
+			level = zerolog.WarnLevel
+		}
+	case runner.EventSettled:
+		p.move(journal.InDoubt, e.State)
+	case runner.EventLooked:
+		level = zerolog.DebugLevel
+	case runner.EventThrottled, runner.EventPaused, runner.EventLeftInDoubt:
+		level = zerolog.WarnLevel
+	default:
+	}
+	p.write(level, e)
+}
+
+func (p *progress) write(level zerolog.Level, e runner.Event) {
+	l := p.log.WithLevel(level)
+	if e.MachineID != "" {
+		l = l.Str("machine_id", e.MachineID)
+	}
+	if e.Attempt > 0 {
+		l = l.Int("attempt", e.Attempt)
+	}
+	if e.State != 0 {
+		l = l.Str("state", e.State.String())
+	}
+	if e.ActionID != "" {
+		l = l.Str("action_id", e.ActionID)
+	}
+	if e.Wait > 0 {
+		l = l.Str("wait", e.Wait.Round(time.Millisecond).String())
+	}
+	if e.Kind == runner.EventTenantRead {
+		l = l.Int("actions", e.Count).Int("adopted", e.Adopted)
+	}
+	if e.Err != nil {
+		l = l.AnErr("error", e.Err)
+	}
+	l.Msg(string(e.Kind))
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"offboard/journal"
+)
+
+// result is what run, resume and status print with --output json: a written
+// contract (docs/json-output.md). New fields may be added; none is renamed or
+// given another meaning.
+type result struct {
+	Campaign       string         `json:"campaign"`
+	TenantID       string         `json:"tenant_id"`
+	Journal        string         `json:"journal"`
+	List           listResult     `json:"list"`
+	Counts         map[string]int `json:"counts"`
+	AlreadySettled int            `json:"already_settled"`
+	Calls          callsResult    `json:"calls"`
+	StartedAt      *time.Time     `json:"started_at"`
+	EndedAt        *time.Time     `json:"ended_at"`
+	ExitCode       *int           `json:"exit_code"`
+	ExitReason     string         `json:"exit_reason"`
+}
+
+type listResult struct {
+	Path       string `json:"path"`
+	SHA256     string `json:"sha256"`
+	Machines   int    `json:"machines"`
+	Duplicates int    `json:"duplicates"`
+	BadRows    int    `json:"bad_rows"`
+}
+
+type callsResult struct {
+	Sent      int64 `json:"sent"`
+	Throttled int64 `json:"throttled"`
+}
+
+// lastRun is what the journal keeps of a campaign's last run, for status. A run
+// that was killed has begun and not ended.
+type lastRun struct {
+	AlreadySettled int         `json:"already_settled"`
+	Calls          callsResult `json:"calls"`
+	StartedAt      time.Time   `json:"started_at"`
+	EndedAt        time.Time   `json:"ended_at,omitzero"`
+	ExitCode       exitCode    `json:"exit_code"`
+	ExitReason     string      `json:"exit_reason,omitempty"`
+}
+
+// resultOf describes a campaign as the journal has it.
+func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, error) {
+	info := c.Info()
+	counts, err := c.Counts()
+	if err != nil {
+		return result{}, counts, err
+	}
+	r := result{
+		Campaign: info.Name, TenantID: j.Tenant().ID, Journal: j.Path(),
+		List: listResult{
+			Path: info.List.Path, SHA256: info.List.SHA256, Machines: counts.Total(),
+			Duplicates: info.List.Duplicates, BadRows: info.List.BadRows,
+		},
+		Counts: map[string]int{},
+	}
+	for state := journal.Planned; state <= journal.Excluded; state++ {
+		r.Counts[state.String()] = counts.Of(state)
+	}
+	if len(info.LastRun) == 0 {
+		return r, counts, nil
+	}
+	var last lastRun
+	if err := json.Unmarshal(info.LastRun, &last); err != nil {
+		return r, counts, fmt.Errorf("the campaign's last run: %w", err)
+	}
+	r.describe(last)
+	return r, counts, nil
+}
+
+func (r *result) describe(last lastRun) {
+	r.AlreadySettled, r.Calls = last.AlreadySettled, last.Calls
+	r.StartedAt = &last.StartedAt
+	if last.EndedAt.IsZero() {
+		r.ExitReason = "the run has not ended, or was killed; resumable"
+		return
+	}
+	code := int(last.ExitCode)
+	r.EndedAt, r.ExitCode, r.ExitReason = &last.EndedAt, &code, last.ExitReason
+}
+
+func (r result) write(w io.Writer, form string, counts journal.Counts) error {
+	if form == "json" {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		return e.Encode(r)
+	}
+	_, err := fmt.Fprintf(w, "%s\n", lastWords(r, counts))
+	return err
+}
+
+// lastWords never read as done when the campaign is not.
+func lastWords(r result, c journal.Counts) string {
+	parts := make([]string, 0, 8)
+	add := func(state journal.State, words string, always bool) {
+		if n := c.Of(state); n > 0 || always {
+			parts = append(parts, grouped(n)+" "+words)
+		}
+	}
+	add(journal.Succeeded, "offboarded", false)
+	add(journal.Accepted, "accepted by the service, not yet offboarded", c.Of(journal.Succeeded) == 0)
+	add(journal.Planned, "not sent yet", false)
+	add(journal.Failed, "failed", false)
+	add(journal.TimedOut, "timed out", false)
+	add(journal.Cancelled, "cancelled", false)
+	add(journal.Rejected, "rejected", true)
+	add(journal.InDoubt, "in doubt", true)
+	add(journal.Sending, "sending (the run was killed, or is still going)", false)
+	add(journal.Excluded, "left out", false)
+	words := fmt.Sprintf("Campaign %s, %s: %s.", r.Campaign, plural(c.Total(), "machine"), strings.Join(parts, "; "))
+	if next := nextStep(r, c); next != "" {
+		words += "\nNext: " + next
+	}
+	return words
+}
+
+// nextStep is the one command that takes the campaign further.
+func nextStep(r result, c journal.Counts) string {
+	here := []string{"--campaign", r.Campaign, "--journal", r.Journal}
+	switch {
+	case c.Of(journal.Planned)+c.Of(journal.Sending) > 0:
+		return commandLine(append([]string{"offboard", "resume"}, here...)...)
+	case c.Of(journal.InDoubt) > 0:
+		return commandLine(append([]string{"offboard", "resume"}, here...)...) +
+			", which asks the service again; or 'offboard resolve' with your own verdict"
+	case c.Of(journal.Rejected) > 0:
+		return "the reasons: " + commandLine(append([]string{"offboard", "status", "--verbose"}, here...)...)
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"offboard/journal"
+)
+
+func (a *app) resumeCommand() *cobra.Command {
+	var f campaignFlags
+	cmd := &cobra.Command{
+		Use:   "resume",
+		Short: "Go on with an interrupted campaign",
+		Long: `Goes on with a campaign where it was interrupted. The list is in the journal.
+With several open campaigns --campaign says which.`,
+		Example: "  offboard resume\n  offboard resume --campaign retired-laptops",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.resume(cmd, &f) },
+	}
+	f.bind(cmd.Flags())
+	return cmd
+}
+
+func (a *app) resume(cmd *cobra.Command, f *campaignFlags) error {
+	if err := f.validate(); err != nil {
+		return err
+	}
+	s, err := a.open(cmd.Context(), f, journal.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if s.journal == nil {
+		return usageError("there is no journal at %s; start a campaign with 'offboard run LIST'", s.path)
+	}
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	c, err := chooseCampaign(s.journal, f.campaign)
+	if err != nil {
+		return err
+	}
+	if !c.Info().Enlisted {
+		return usageError("the list of campaign %q was not read to its end; run it again with the list", c.Info().Name)
+	}
+	return s.carryOut(cmd.Context(), c, resumeCommand(cmd, c.Info().Name, s.journal.Path()))
+}
+
+// chooseCampaign finds the campaign by name or, without one, the only campaign
+// that is open.
+func chooseCampaign(j *journal.Journal, name string) (*journal.Campaign, error) {
+	if name != "" {
+		return j.Campaign(name)
+	}
+	all, err := j.Campaigns()
+	if err != nil {
+		return nil, err
+	}
+	var open []*journal.Campaign
+	for _, info := range all {
+		c, err := j.Campaign(info.Name)
+		if err != nil {
+			return nil, err
+		}
+		counts, err := c.Counts()
+		if err != nil {
+			return nil, err
+		}
+		if counts.Of(journal.Planned)+counts.Of(journal.Sending)+counts.Of(journal.InDoubt) > 0 {
+			open = append(open, c)
+		}
+	}
+	switch {
+	case len(open) == 1:
+		return open[0], nil
+	case len(open) == 0 && len(all) == 1:
+		return j.Campaign(all[0].Name)
+	case len(all) == 0:
+		return nil, usageError("the journal %s holds no campaign; start one with 'offboard run LIST'", j.Path())
+	default:
+		return nil, &commandError{
+			code: exitUsage, hint: "give --campaign NAME",
+			err: errors.New(severalCampaigns(open, all)),
+		}
+	}
+}
+
+func severalCampaigns(open []*journal.Campaign, all []journal.Info) string {
+	if len(open) == 0 {
+		names := make([]string, len(all))
+		for i, info := range all {
+			names[i] = info.Name
+		}
+		return "no campaign is open; there are: " + strings.Join(names, ", ")
+	}
+	names := make([]string, len(open))
+	for i, c := range open {
+		names[i] = c.Info().Name
+	}
+	return "several campaigns are open: " + strings.Join(names, ", ")
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// app is what the commands share.
+type app struct {
+	env environment
+	log zerolog.Logger
+
+	logFormat, logLevel string
+}
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args []string, env environment) exitCode {
+	a := &app{env: env, log: newLogger(env, "auto", zerolog.InfoLevel)}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(env.stdin)
+	root.SetOut(env.stdout)
+	root.SetErr(env.stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		a.complain(err)
+	}
+	return codeOf(err)
+}
+
+// complain tells a person why the command did not do what it was asked to. An
+// error without text has been told already.
+func (a *app) complain(err error) {
+	text := err.Error()
+	if text == "" {
+		return
+	}
+	event := a.log.Error().Int("exit_code", int(codeOf(err)))
+	if hint := hintOf(err); hint != "" {
+		event = event.Str("hint", hint)
+	}
+	event.Msg(text)
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "offboard",
+		Short: "Retire a fleet of machines from Microsoft Defender for Endpoint",
+		Long: `offboard takes a list of machines and offboards each of them from Microsoft
+Defender for Endpoint: at most once each, within the service's limits of 100
+calls a minute and 1,500 an hour. It can be killed at any instant and resumed.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := flagsFromEnvironment(cmd.Flags(), a.env.getenv); err != nil {
+				return err
+			}
+			return a.configureLog()
+		},
+		Args: knownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().StringVar(&a.logFormat, "log-format", "auto", "log as `console`, json, or auto (console on a terminal, json otherwise)")
+	root.PersistentFlags().StringVar(&a.logLevel, "log-level", "info", "log from this `level` on: trace, debug, info, warn, error")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &commandError{code: exitUsage, err: err, hint: fmt.Sprintf("see '%s --help'", cmd.CommandPath())}
+	})
+	root.AddCommand(
+		a.runCommand(), a.resumeCommand(), a.statusCommand(), a.resolveCommand(),
+		a.doctorCommand(), a.journalCommand(), a.demoCommand(), a.simulateCommand(),
+		a.versionCommand(),
+	)
+	root.InitDefaultCompletionCmd()
+	explainExitStatus(root)
+	return root
+}
+
+// explainExitStatus puts the exit codes under every help text.
+func explainExitStatus(root *cobra.Command) {
+	root.SetHelpTemplate(root.HelpTemplate() + "\n" + exitStatusHelp())
+}
+
+// knownCommand refuses what is no command of its parent, and says what could have
+// been meant.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "see '" + cmd.CommandPath() + " --help'"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return &commandError{code: exitUsage, hint: hint, err: fmt.Errorf("unknown command %q", args[0])}
+}
+
+func noArgs(cmd *cobra.Command, args []string) error { return exactArgs(0)(cmd, args) }
+
+func exactArgs(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := cobra.ExactArgs(n)(cmd, args); err != nil {
+			return &commandError{code: exitUsage, err: err, hint: "usage: " + cmd.UseLine()}
+		}
+		return nil
+	}
+}
+
+// personal are the flags that somebody has to give by hand each time: what
+// lives in an environment is given without thinking.
+func personal(name string) bool { return name == "yes" || strings.HasPrefix(name, "include-") }
+
+func environmentName(flag string) string {
+	return "OFFBOARD_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// flagsFromEnvironment sets each flag that was not given from OFFBOARD_<FLAG>.
+func flagsFromEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
+	var failed error
+	flags.VisitAll(func(f *pflag.Flag) {
+		value := getenv(environmentName(f.Name))
+		if f.Changed || value == "" || personal(f.Name) || failed != nil {
+			return
+		}
+		if err := f.Value.Set(value); err != nil {
+			failed = usageError("%s: %w", environmentName(f.Name), err)
+		}
+	})
+	return failed
+}

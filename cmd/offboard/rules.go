@@ -1,0 +1,40 @@
+package main
+
+import (
+	"encoding/json"
+
+	"offboard/journal"
+)
+
+// rules are what a campaign was begun under. They are kept in the journal, and
+// a later run of the campaign may only tighten them.
+type rules struct {
+	Max                 int  `json:"max,omitempty"` // 0: no bound
+	IncludeNotOnboarded bool `json:"include_not_onboarded,omitempty"`
+	// NewJournal: a person said that no other host has worked on the tenant,
+	// or took the risk. It is asked for once.
+	NewJournal bool `json:"new_journal,omitempty"`
+}
+
+func rulesOf(i journal.Info) (rules, error) {
+	var r rules
+	if len(i.Rules) == 0 {
+		return r, nil
+	}
+	return r, json.Unmarshal(i.Rules, &r)
+}
+
+// tightened combines the campaign's rules with those of this run's flags.
+func (r rules) tightened(now rules) (rules, error) {
+	if now.IncludeNotOnboarded && !r.IncludeNotOnboarded {
+		return r, usageError("the campaign was begun without --include-not-onboarded; a later run may only tighten its rules")
+	}
+	if r.Max > 0 && now.Max > r.Max {
+		return r, usageError("the campaign was begun with --max %d; a later run may only tighten it", r.Max)
+	}
+	if now.Max == 0 {
+		now.Max = r.Max
+	}
+	now.NewJournal = now.NewJournal || r.NewJournal
+	return now, nil
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"offboard/input"
+	"offboard/journal"
+	"offboard/runner"
+)
+
+type runFlags struct {
+	campaignFlags
+	listFlags
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run LIST",
+		Short: "Offboard every machine on a list",
+		Long: `Offboards every machine on a list, at most once each. LIST is a file with CSV,
+JSON, NDJSON, an OData or advanced-hunting reply, or one id a line; .gz is read
+as it is, and - is standard input.
+
+Run again with the same campaign it goes on where it ended; with a changed list,
+the new list wins.`,
+		Example: `  offboard run retired.csv --comment "CHG-4711 retired laptops"
+  offboard run retired.csv --comment "CHG-4711 retired laptops" --dry-run`,
+		Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.runList(cmd, args[0], &f)
+		},
+	}
+	f.campaignFlags.bind(cmd.Flags())
+	f.listFlags.bind(cmd.Flags())
+	return cmd
+}
+
+func (f *runFlags) validate(listPath string) error {
+	if f.campaign == "" {
+		f.campaign = runner.CampaignName(listPath)
+	}
+	return errors.Join(f.campaignFlags.validate(), f.listFlags.validate(), runner.ValidateCampaignName(f.campaign))
+}
+
+func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
+	ctx := cmd.Context()
+	if err := f.validate(path); err != nil {
+		return err
+	}
+	list, err := a.readList(ctx, path, &f.listFlags)
+	if err != nil {
+		return err
+	}
+	if f.dryRun {
+		return a.dryRun(ctx, list, f)
+	}
+	s, err := a.open(ctx, &f.campaignFlags, journal.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	p, err := s.plan(ctx, list, f)
+	if err != nil {
+		return err
+	}
+	if err := a.confirm(&f.listFlags, len(p.preview.send), f.campaign); err != nil {
+		return err
+	}
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	campaign, err := s.enlist(list, p, f)
+	if err != nil {
+		return err
+	}
+	return s.carryOut(ctx, campaign, resumeCommand(cmd, f.campaign, s.journal.Path()))
+}
+
+// plan is what was decided about a list before anybody is asked.
+type plan struct {
+	existing *journal.Campaign // nil: a new campaign
+	comment  string
+	rules    rules
+	preview  preview
+}
+
+// plan resolves the list and checks it against the campaign's rules and the
+// journal. It changes nothing.
+func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan, error) {
+	if err := s.resolveRows(ctx, list, &f.listFlags); err != nil {
+		return plan{}, err
+	}
+	p := plan{comment: f.comment, rules: rules{Max: f.max, IncludeNotOnboarded: f.includeNotOnboarded}}
+	if err := s.existing(&p, f); err != nil {
+		return plan{}, err
+	}
+	var err error
+	if p.preview, err = previewOf(s.journal, f.campaign, list.Machines); err != nil {
+		return plan{}, err
+	}
+	s.app.nameSettled(p.preview)
+	return p, p.check()
+}
+
+// existing takes comment and rules from the campaign if there is one; this
+// run's flags may only tighten them.
+func (s *session) existing(p *plan, f *runFlags) error {
+	if s.journal == nil {
+		return nil
+	}
+	c, err := s.journal.Campaign(f.campaign)
+	if errors.Is(err, journal.ErrNoCampaign) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	info := c.Info()
+	if f.comment != "" && info.Comment != "" && f.comment != info.Comment {
+		return usageError("campaign %q was begun with --comment %q, which stays; give --campaign another name for another purpose", info.Name, info.Comment)
+	}
+	begun, err := rulesOf(info)
+	if err != nil {
+		return err
+	}
+	if p.rules, err = begun.tightened(p.rules); err != nil {
+		return err
+	}
+	p.existing = c
+	if info.Comment != "" {
+		p.comment = info.Comment
+	}
+	return nil
+}
+
+func (p plan) check() error {
+	if n := len(p.preview.send); p.rules.Max > 0 && n > p.rules.Max {
+		return guardError("check the list; nothing was sent", "%s would be sent, more than --max %d allows", plural(n, "machine"), p.rules.Max)
+	}
+	if p.comment != "" {
+		return nil
+	}
+	for _, m := range p.preview.send {
+		if m.Comment == "" {
+			return usageError("line %d has no comment: give --comment with the reason for the campaign", m.Line)
+		}
+	}
+	return nil
+}
+
+// nameSettled says which machines are left alone, since when, and who sent
+// them.
+func (a *app) nameSettled(p preview) {
+	const shown = 20
+	for i, k := range slices.Concat(p.settled, p.doubted) {
+		if i == shown {
+			a.log.Info().Msgf("and %s more that are not sent again", grouped(len(p.settled)+len(p.doubted)-shown))
+			return
+		}
+		a.log.Info().Str("machine_id", k.MachineID).Str("name", k.machine.Name).Str("state", k.State.String()).
+			Str("campaign", k.Campaign).Time("since", k.Updated).Msg("not sent again")
+	}
+}
+
+// enlist writes the campaign and its machines to the journal.
+func (s *session) enlist(list *input.List, p plan, f *runFlags) (*journal.Campaign, error) {
+	encoded, err := json.Marshal(p.rules)
+	if err != nil {
+		return nil, err
+	}
+	c := p.existing
+	if c == nil {
+		c, err = s.journal.StartCampaign(journal.Info{Name: f.campaign, Comment: p.comment, Rules: encoded})
+	} else {
+		err = c.Update(func(i *journal.Info) error {
+			i.Comment, i.Rules = p.comment, encoded
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	done, err := c.Enlist(enlistment(list))
+	if err != nil {
+		return nil, err
+	}
+	s.app.log.Info().Str("campaign", f.campaign).Int("added", done.Added).Int("refreshed", done.Refreshed).
+		Int("excluded", done.Excluded).Int("returned", done.Returned).Int("unchanged", done.Unchanged).Msg("list enlisted")
+	return c, nil
+}
+
+func enlistment(list *input.List) journal.Enlistment {
+	return journal.Enlistment{
+		List: journal.ListInfo{
+			Path: list.Path, SHA256: list.SHA256, Duplicates: list.Duplicates, BadRows: list.BadRows,
+			Machines: len(list.Machines) + len(list.NotOnboarded),
+		},
+		Columns: list.Columns,
+		Machines: func(yield func(journal.Machine) bool) {
+			for _, group := range []struct {
+				machines []input.Machine
+				exclude  string
+			}{{list.Machines, ""}, {list.NotOnboarded, "not onboarded, says the list"}} {
+				for _, m := range group.machines {
+					if !yield(journal.Machine{ID: m.ID, Name: m.Name, Comment: m.Comment, Carried: m.Carried, Exclude: group.exclude}) {
+						return
+					}
+				}
+			}
+		},
+	}
+}

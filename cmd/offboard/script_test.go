@@ -1,0 +1,179 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"offboard/internal/simulator"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"offboard": main})
+}
+
+// TestScripts runs the whole tool against a simulated tenant. Each script is
+// headed by what it guards.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	scripts, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("OFFBOARD_UPDATE_SCRIPTS") != "",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("OFFBOARD_STATE_DIR", filepath.Join(e.WorkDir, "state"))
+			e.Values[scriptKey{}] = &scriptTenant{}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"tenant":  tenantCommand,
+			"effects": effectsCommand,
+			"exits":   exitsCommand,
+			"scrub":   scrubCommand,
+		},
+	})
+}
+
+type scriptKey struct{}
+
+// scriptTenant is the tenant of one script.
+type scriptTenant struct{ sim *simulator.Simulator }
+
+func tenantOf(ts *testscript.TestScript) *scriptTenant { return ts.Value(scriptKey{}).(*scriptTenant) }
+
+// tenantCommand serves a tenant without limits, points the environment at it
+// and writes the list of its machines to machines.csv:
+//
+//	tenant [machines=20] [roles=A,B] [latency=1s] [fault=KIND:NTH]... [refuse=CODE:MACHINE]... [gone=MACHINE]... [act=MACHINE]...
+//
+// $ID0, $NAME0 and so on are its machines. A promise broken before the script's
+// end fails the script.
+func tenantCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("unsupported: ! tenant")
+	}
+	c := simulator.Config{Machines: 20, Seed: 1, PerMinute: -1, PerHour: -1}
+	var after []func(*simulator.Simulator)
+	for _, arg := range args {
+		if f := tenantSetting(ts, &c, arg); f != nil {
+			after = append(after, f)
+		}
+	}
+	sim := simulator.New(c)
+	tenantOf(ts).sim = sim
+	server, err := serveTenant(sim, "127.0.0.1:0", ts.MkAbs("tenant"))
+	ts.Check(err)
+	ts.Defer(func() {
+		if err := server.Close(); err != nil {
+			ts.Logf("close the tenant: %v", err)
+		}
+		for _, v := range sim.Violations() {
+			ts.Fatalf("%s", v)
+		}
+	})
+	ts.Check(os.Rename(server.list, ts.MkAbs("machines.csv")))
+	for _, f := range after {
+		f(sim)
+	}
+	for _, s := range server.settings() {
+		if s[0] != "OFFBOARD_STATE_DIR" {
+			ts.Setenv(s[0], s[1])
+		}
+	}
+	for i, m := range sim.Machines() {
+		ts.Setenv(fmt.Sprintf("ID%d", i), m.ID)
+		ts.Setenv(fmt.Sprintf("NAME%d", i), m.ComputerDNSName)
+	}
+	ts.Setenv("TOKEN", sim.IssueToken(simulator.TokenOptions{}))
+}
+
+// tenantSetting applies one argument of tenant, now or once the tenant is made.
+func tenantSetting(ts *testscript.TestScript, c *simulator.Config, arg string) (later func(*simulator.Simulator)) {
+	name, value, _ := strings.Cut(arg, "=")
+	word, number, _ := strings.Cut(value, ":")
+	n, err := strconv.Atoi(number)
+	switch name {
+	case "machines":
+		c.Machines, err = strconv.Atoi(value)
+	case "roles":
+		c.Roles, err = strings.Split(value, ","), nil
+	case "latency":
+		c.Latency, err = time.ParseDuration(value)
+	case "fault":
+		c.Faults = append(c.Faults, simulator.Fault{Kind: simulator.Kind(word), Nth: n, Wait: time.Second, Period: time.Minute})
+	case "refuse":
+		later = func(s *simulator.Simulator) { m := s.Machines()[n]; m.Refuse = word; s.AddMachine(m) }
+	case "act":
+		n, err = strconv.Atoi(value)
+		later = func(s *simulator.Simulator) { s.Act(s.Machines()[n].ID, "by hand") }
+	case "gone":
+		n, err = strconv.Atoi(value)
+		later = func(s *simulator.Simulator) { s.RemoveMachine(s.Machines()[n].ID) }
+	default:
+		ts.Fatalf("unknown setting %q", arg)
+	}
+	ts.Check(err)
+	return later
+}
+
+// effectsCommand checks how many machines the tenant has offboarded, and that
+// it saw no promise broken: effects N.
+func effectsCommand(ts *testscript.TestScript, _ bool, args []string) {
+	machines, effects := tenantOf(ts).sim.Effects()
+	if got := strconv.Itoa(machines); len(args) != 1 || got != args[0] || machines != effects {
+		ts.Fatalf("the tenant has offboarded %d machines by %d actions; want %v", machines, effects, args)
+	}
+}
+
+// exitsCommand runs a command and checks its exit code: exits CODE COMMAND...
+func exitsCommand(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d; want %d", got, want)
+	}
+}
+
+var scrubbed = []struct {
+	what *regexp.Regexp
+	with string
+}{
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
+	{regexp.MustCompile(`127\.0\.0\.1[:_]\d+`), "HOST"},
+	{regexp.MustCompile(`"token":"\d+"`), `"token":"TOKEN"`},
+	{regexp.MustCompile(`"operator":"[^"]*"`), `"operator":"WHO"`},
+}
+
+// scrubCommand writes a file's or stream's text with everything replaced that
+// differs from run to run: scrub stdout FILE.
+func scrubCommand(ts *testscript.TestScript, _ bool, args []string) {
+	text := strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "WORK")
+	for _, s := range scrubbed {
+		text = s.what.ReplaceAllString(text, s.with)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
+}

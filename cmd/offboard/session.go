@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"offboard/journal"
+	"offboard/limiter"
+	"offboard/runner"
+)
+
+// campaignFlags are what run and resume have in common.
+type campaignFlags struct {
+	connectionFlags
+	quotaFlags
+	workFlags
+	journalFlags
+	outputFlag
+}
+
+func (f *campaignFlags) bind(fs *pflag.FlagSet) {
+	f.connectionFlags.bind(fs)
+	f.quotaFlags.bind(fs)
+	f.workFlags.bind(fs)
+	f.journalFlags.bind(fs)
+	f.outputFlag.bind(fs)
+}
+
+func (f *campaignFlags) validate() error {
+	return errors.Join(f.workFlags.validate(), f.outputFlag.validate())
+}
+
+// session is everything that a campaign is carried out with.
+type session struct {
+	app *app
+	f   *campaignFlags
+
+	tenant  journal.Tenant
+	path    string // of the journal
+	journal *journal.Journal
+	*connection
+	calls, lists *limiter.Limiter
+	directory    *runner.Directory
+}
+
+// open locks the journal if there is one and signs in, in this order: a second
+// run learns at once that there is a first. Nothing is created before prepare.
+func (a *app) open(ctx context.Context, f *campaignFlags, o journal.Options) (_ *session, err error) {
+	s := &session{app: a, f: f, tenant: a.journalTenant(&f.connectionFlags)}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if err := s.locate(); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(s.path); err == nil {
+		if err := s.openJournal(o); err != nil {
+			return nil, err
+		}
+	}
+	s.connection, err = a.connect(ctx, &f.connectionFlags, s.tenant)
+	return s, err
+}
+
+// prepare opens everything that a campaign is carried out with, and creates
+// what is missing.
+func (s *session) prepare() error {
+	if s.journal == nil {
+		if err := s.openJournal(journal.Options{}); err != nil {
+			return err
+		}
+	}
+	s.app.log.Info().Str("journal", s.journal.Path()).Bool("new", s.journal.Created()).Msg("journal open")
+	return errors.Join(s.openCalls(limiter.OpenLedger), s.openLists())
+}
+
+func (s *session) locate() (err error) {
+	if s.tenant.ID == "" {
+		return usageError("which tenant? give --tenant or set AZURE_TENANT_ID")
+	}
+	s.path, err = s.app.journalPath(s.f.journal, s.tenant)
+	return err
+}
+
+func (s *session) openJournal(o journal.Options) (err error) {
+	o.Operator = operator()
+	s.journal, err = journal.Open(s.path, s.tenant, o)
+	return err
+}
+
+// openCalls opens the quota of the offboard API. What the journal knows of the
+// last hour is merged in, so a ledger that was lost is made again.
+func (s *session) openCalls(open opener) error {
+	recent, err := s.recentCalls()
+	if err != nil {
+		return err
+	}
+	s.calls, err = s.openLimiter("offboard", recent, open)
+	return err
+}
+
+// openLists opens the quota of the list APIs.
+func (s *session) openLists() (err error) {
+	if s.lists != nil {
+		return nil
+	}
+	if s.lists, err = s.openLimiter("list", nil, limiter.OpenLedger); err != nil {
+		return err
+	}
+	s.directory = runner.NewDirectory(s.client, s.lists, s.f.retryFor)
+	return nil
+}
+
+// opener is [limiter.OpenLedger] or [limiter.ReadLedger].
+type opener func(path string, recent []limiter.Call) (*limiter.Ledger, error)
+
+func (s *session) openLimiter(api string, recent []limiter.Call, open opener) (*limiter.Limiter, error) {
+	config, err := s.f.limits()
+	if err != nil {
+		return nil, err
+	}
+	path, err := s.app.ledgerPath(s.tenant, s.claims.AppID, api)
+	if err != nil {
+		return nil, err
+	}
+	if config.Ledger, err = open(path, recent); err != nil {
+		return nil, err
+	}
+	if d := config.Ledger.Damage(); d.Header || d.Slots > 0 {
+		s.app.log.Warn().Str("ledger", path).Bool("begun_anew", d.Header).Int("slots", d.Slots).Msg("the quota ledger was damaged")
+	}
+	return limiter.New(config)
+}
+
+// recentCalls is what the journal knows of the calls that may still count
+// against the longest quota.
+func (s *session) recentCalls() ([]limiter.Call, error) {
+	if s.journal == nil {
+		return nil, nil
+	}
+	known, err := s.journal.Calls(time.Now().Add(-2 * time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	calls := make([]limiter.Call, len(known))
+	for i, c := range known {
+		calls[i] = limiter.Call{ID: c.Token, Sent: c.Sent, Answered: c.Answered}
+	}
+	return calls, nil
+}
+
+// close releases everything; what was promised to be on disk is there already.
+func (s *session) close() {
+	for _, l := range []*limiter.Limiter{s.calls, s.lists} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+	if s.journal != nil {
+		_ = s.journal.Close()
+	}
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+
+	"offboard/defender"
+	"offboard/journal"
+)
+
+// stateDir is where journals and quota ledgers live for the account that runs
+// the command: OFFBOARD_STATE_DIR, else the platform's place for state.
+func stateDir(getenv func(string) string) (string, error) {
+	if dir := getenv("OFFBOARD_STATE_DIR"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	dir, home := "", ""
+	switch runtime.GOOS {
+	case "windows":
+		dir = getenv("LOCALAPPDATA")
+	case "darwin":
+		home = filepath.Join("Library", "Application Support")
+	default:
+		dir, home = getenv("XDG_STATE_HOME"), filepath.Join(".local", "state")
+	}
+	if !filepath.IsAbs(dir) {
+		base, err := os.UserHomeDir()
+		if err != nil {
+			return "", usageError("no home directory: set OFFBOARD_STATE_DIR: %w", err)
+		}
+		dir = filepath.Join(base, home)
+	}
+	return filepath.Join(dir, "offboard"), nil
+}
+
+var notInFileName = regexp.MustCompile(`[^A-Za-z0-9.-]+`)
+
+func fileName(s string) string { return notInFileName.ReplaceAllString(s, "_") }
+
+// journalPath is --journal, or the tenant's own journal in the state directory.
+func (a *app) journalPath(explicit string, t journal.Tenant) (string, error) {
+	if explicit != "" {
+		return filepath.Abs(explicit)
+	}
+	dir, err := stateDir(a.env.getenv)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, fileName(t.ID)+"-"+fileName(t.Cloud)+".journal"), nil
+}
+
+// ledgerPath is the quota ledger of one app and API in a tenant: the service
+// counts by these three.
+func (a *app) ledgerPath(t journal.Tenant, appID, api string) (string, error) {
+	dir, err := stateDir(a.env.getenv)
+	if err != nil {
+		return "", err
+	}
+	if appID == "" {
+		appID = "unknown-app"
+	}
+	return filepath.Join(dir, "quota", fileName(t.ID)+"-"+fileName(t.Cloud)+"-"+fileName(appID)+"-"+api+".ledger"), nil
+}
+
+// cloudName tells journals apart: a cloud's name, or the host of an API that is
+// nobody's cloud.
+func (f *connectionFlags) cloudName() string {
+	if u, err := url.Parse(f.apiURL); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return f.cloud
+}
+
+// journalTenant is what a journal is bound to, as far as flags and environment
+// say. A ready token names its tenant itself.
+func (a *app) journalTenant(f *connectionFlags) journal.Tenant {
+	id := f.tenant
+	if id == "" {
+		id = a.env.getenv("AZURE_TENANT_ID")
+	}
+	if token := a.env.getenv("OFFBOARD_TOKEN"); id == "" && token != "" {
+		id = defender.ParseClaims(token).TenantID
+	}
+	return journal.Tenant{ID: id, Cloud: f.cloudName()}
+}

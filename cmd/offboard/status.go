@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"offboard/journal"
+)
+
+type statusFlags struct {
+	offlineFlags
+	outputFlag
+	verbose bool
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	var f statusFlags
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say how a campaign stands",
+		Long: `Says how a campaign stands, from the journal alone. The exit status of this
+command only says whether it could tell; exit_code in the JSON is that of the
+campaign's last run.`,
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error { return a.status(&f) },
+	}
+	f.offlineFlags.bind(cmd.Flags())
+	f.outputFlag.bind(cmd.Flags())
+	cmd.Flags().BoolVar(&f.verbose, "verbose", false, "list every machine that is not accepted or offboarded")
+	return cmd
+}
+
+func (a *app) status(f *statusFlags) error {
+	if err := f.validate(); err != nil {
+		return err
+	}
+	j, err := a.openOffline(&f.offlineFlags, journal.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	c, err := chooseCampaign(j, f.campaign)
+	if err != nil {
+		return err
+	}
+	r, counts, err := resultOf(j, c)
+	if err != nil {
+		return err
+	}
+	if f.verbose && f.output == "text" {
+		if err := a.listUnsettled(c); err != nil {
+			return err
+		}
+	}
+	return r.write(a.env.stdout, f.output, counts)
+}
+
+// listUnsettled prints the machines that somebody may have to look at.
+func (a *app) listUnsettled(c *journal.Campaign) error {
+	w := tabwriter.NewWriter(a.env.stdout, 0, 4, 2, ' ', 0)
+	for e, err := range c.Entries() {
+		if err != nil {
+			return err
+		}
+		if e.State == journal.Accepted || e.State == journal.Succeeded {
+			continue
+		}
+		why := fmt.Sprintf("%q", e.Reason)
+		if e.Failure != nil {
+			why = fmt.Sprintf("%s %q", e.Failure.Code, e.Failure.Message)
+		}
+		if _, err := fmt.Fprintf(w, "%s\t%q\t%s\t%s\t%s\n", e.MachineID, e.Name, e.State, e.Updated.UTC().Format(time.RFC3339), why); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}

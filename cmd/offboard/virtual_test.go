@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"offboard/internal/simulator"
+)
+
+// virtualTenant is a tenant inside a bubble, where hours take no time. The
+// commands speak real HTTP to it, over memory.
+type virtualTenant struct {
+	t    *testing.T
+	sim  *simulator.Simulator
+	dir  string
+	list string
+	env  map[string]string
+	pipe *simulator.Pipe
+}
+
+func newVirtualTenant(t *testing.T, c simulator.Config) *virtualTenant {
+	t.Helper()
+	sim := simulator.New(c).Watch(t)
+	v := &virtualTenant{t: t, sim: sim, dir: t.TempDir(), pipe: simulator.NewPipe(sim)}
+	v.list = filepath.Join(v.dir, "machines.csv")
+	if err := writeFile(v.list, func(w io.Writer) error { return sim.WriteList(w, 0) }); err != nil {
+		t.Fatal(err)
+	}
+	v.env = map[string]string{
+		"AZURE_TENANT_ID":    sim.Config().TenantID,
+		"OFFBOARD_TOKEN":     sim.IssueToken(simulator.TokenOptions{Life: 100 * time.Hour}),
+		"OFFBOARD_AUTH":      "token",
+		"OFFBOARD_API_URL":   "http://127.0.0.1",
+		"OFFBOARD_STATE_DIR": filepath.Join(v.dir, "state"),
+	}
+	return v
+}
+
+// run is the real run path but for the network.
+func (v *virtualTenant) run(ctx context.Context, args ...string) (exitCode, string, string) {
+	v.t.Helper()
+	transport := &http.Transport{DialContext: v.pipe.DialContext, MaxIdleConnsPerHost: 64}
+	defer transport.CloseIdleConnections()
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, args, environment{
+		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr,
+		getenv:    func(name string) string { return v.env[name] },
+		transport: transport,
+	})
+	return code, stdout.String(), stderr.String()
+}
+
+func (v *virtualTenant) close() {
+	if err := v.pipe.Close(); err != nil {
+		v.t.Error(err)
+	}
+}
+
+// earliest is when the last of n calls can reach the service at the earliest,
+// whatever the number of workers.
+func earliest(n int) time.Duration {
+	last := n - 1
+	return time.Duration(last/1500)*time.Hour + time.Duration(last%1500/100)*time.Minute
+}
+
+// TestVirtualCampaigns carries whole campaigns out in virtual time and compares
+// their length with the exact lower bound.
+func TestVirtualCampaigns(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		machines int
+		atMost   float64 // of the lower bound; 0: as fast as workers and latency allow
+	}{{100, 0}, {500, 1.05}, {1500, 1.04}, {3000, 1.01}, {10_000, 1.005}}
+	for _, c := range cases {
+		t.Run(fmt.Sprint(c.machines), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				v := newVirtualTenant(t, simulator.Config{Machines: c.machines, Seed: 1, Latency: 300 * time.Millisecond, Jitter: 200 * time.Millisecond})
+				defer v.close()
+				began := time.Now()
+				code, stdout, stderr := v.run(t.Context(), "run", v.list, "--comment", "why", "--yes", "--output", "json", "--log-level", "warn")
+				took := time.Since(began)
+				if code != exitOK {
+					t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
+				}
+				calls := v.sim.Truth().Calls[simulator.ClassOffboard]
+				if machines, effects := v.sim.Effects(); machines != c.machines || effects != c.machines || calls.Throttled > 0 {
+					t.Errorf("%d machines by %d actions, %d × 429", machines, effects, calls.Throttled)
+				}
+				ratio := took.Seconds() / earliest(c.machines).Seconds()
+				t.Logf("%6d machines: %s, lower bound %s, ratio %.4f, peaks %d a minute and %d an hour", c.machines, took, earliest(c.machines), ratio, calls.PeakMinute, calls.PeakHour)
+				if c.atMost > 0 && ratio > c.atMost || c.atMost == 0 && took > 10*time.Second {
+					t.Errorf("took %s: %.4f of the lower bound; want at most %.3f", took, ratio, c.atMost)
+				}
+			})
+		})
+	}
+}
+
+// TestStopAndResumeKeepsTheWindow: a campaign is stopped after 90 calls and
+// resumed at once; the server never sees more than 100 in any minute.
+func TestStopAndResumeKeepsTheWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancelCause(t.Context())
+		sent := 0
+		v := newVirtualTenant(t, simulator.Config{
+			Machines: 250, Seed: 1, Latency: 300 * time.Millisecond, Jitter: 200 * time.Millisecond,
+			Observe: func(r simulator.Request) {
+				if r.Endpoint == simulator.Offboard && r.Stage == simulator.Answering {
+					if sent++; sent == 90 {
+						stop(interruption{os.Interrupt})
+					}
+				}
+			},
+		})
+		defer v.close()
+		code, _, stderr := v.run(ctx, "run", v.list, "--comment", "why", "--yes", "--workers", "1")
+		if code != exitInterrupted || !strings.Contains(stderr, "offboard resume --campaign machines") {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		if code, _, stderr := v.run(t.Context(), "resume"); code != exitOK {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		v.checkWindow(250)
+	})
+}
+
+// TestTwoCampaignsShareTheQuota: two processes with journals of their own, one
+// tenant and app.
+func TestTwoCampaignsShareTheQuota(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtualTenant(t, simulator.Config{Machines: 300, Seed: 1, Latency: 300 * time.Millisecond, Jitter: 200 * time.Millisecond})
+		defer v.close()
+		lists := v.split(2)
+		ended := make(chan string, len(lists))
+		for i, list := range lists {
+			go func() {
+				code, _, stderr := v.run(t.Context(), "run", list, "--comment", "why", "--yes", "--journal", filepath.Join(v.dir, fmt.Sprint("journal", i)))
+				if code != exitOK {
+					ended <- fmt.Sprintf("exit code %d: %s", code, stderr)
+					return
+				}
+				ended <- ""
+			}()
+		}
+		for range lists {
+			if problem := <-ended; problem != "" {
+				t.Error(problem)
+			}
+		}
+		v.checkWindow(300)
+	})
+}
+
+// split writes n lists that share no machine.
+func (v *virtualTenant) split(n int) (paths []string) {
+	v.t.Helper()
+	machines := v.sim.Machines()
+	for i := range n {
+		path := filepath.Join(v.dir, fmt.Sprintf("part%d.txt", i))
+		err := writeFile(path, func(w io.Writer) error {
+			var err error
+			for _, m := range machines[i*len(machines)/n : (i+1)*len(machines)/n] {
+				_, e := fmt.Fprintln(w, m.ID)
+				err = errors.Join(err, e)
+			}
+			return err
+		})
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// checkWindow looks at the server's own log.
+func (v *virtualTenant) checkWindow(machines int) {
+	v.t.Helper()
+	calls := v.sim.Truth().Calls[simulator.ClassOffboard]
+	if calls.PeakMinute > 100 || calls.PeakHour > 1500 || calls.Throttled > 0 {
+		v.t.Errorf("the server saw %d calls in a minute, %d in an hour, %d × 429", calls.PeakMinute, calls.PeakHour, calls.Throttled)
+	}
+	if n, effects := v.sim.Effects(); n != machines || effects != machines {
+		v.t.Errorf("%d machines offboarded by %d actions; want %d", n, effects, machines)
+	}
+}
+
+// TestCountsAddUp holds the JSON contract where it is about arithmetic.
+func TestCountsAddUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtualTenant(t, simulator.Config{Machines: 40, Seed: 1, Latency: 100 * time.Millisecond})
+		defer v.close()
+		for _, m := range v.sim.Machines()[:5] {
+			v.sim.RemoveMachine(m.ID)
+		}
+		code, stdout, stderr := v.run(t.Context(), "run", v.list, "--comment", "why", "--yes", "--output", "json")
+		var r result
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+			t.Fatalf("%v: %s%s", err, stdout, stderr)
+		}
+		sum := 0
+		for _, n := range r.Counts {
+			sum += n
+		}
+		if sum != r.List.Machines || sum != 40 || len(r.Counts) != 10 || r.Counts["rejected"] != 5 {
+			t.Errorf("%+v", r)
+		}
+		if code != exitRejected || *r.ExitCode != int(code) || r.Calls.Sent != 45 {
+			t.Errorf("exit code %d, %+v", code, r)
+		}
+	})
+}
