@@ -7,10 +7,10 @@ import (
 )
 
 func newLogger(env environment, format string, level zerolog.Level) zerolog.Logger {
-	w := env.stderr
+	w := zerolog.SyncWriter(env.stderr) // workers log at the same time
 	if format == "console" || format == "auto" && env.terminal {
 		w = zerolog.ConsoleWriter{
-			Out: env.stderr, TimeFormat: time.TimeOnly,
+			Out: w, TimeFormat: time.TimeOnly,
 			NoColor: !env.terminal || env.getenv("NO_COLOR") != "",
 		}
 	}

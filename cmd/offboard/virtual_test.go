@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,14 +115,12 @@ func TestStopAndResumeKeepsTheWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancelCause(t.Context())
-		sent := 0
+		var sent atomic.Int64
 		v := newVirtualTenant(t, simulator.Config{
 			Machines: 250, Seed: 1, Latency: 300 * time.Millisecond, Jitter: 200 * time.Millisecond,
 			Observe: func(r simulator.Request) {
-				if r.Endpoint == simulator.Offboard && r.Stage == simulator.Answering {
-					if sent++; sent == 90 {
-						stop(interruption{os.Interrupt})
-					}
+				if r.Endpoint == simulator.Offboard && r.Stage == simulator.Answering && sent.Add(1) == 90 {
+					stop(interruption{os.Interrupt})
 				}
 			},
 		})
