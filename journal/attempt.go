@@ -14,9 +14,8 @@ type move struct {
 	kind Kind
 	to   State
 	edit func(b *batch, id rawID, r *record, e *Event) error
-	// then, if it says so, is the state that follows at once: an action may be
-	// final when it is first seen.
-	then func(r *record) (State, bool)
+	// status is that of the action to be accepted, which may be final already.
+	status string
 }
 
 // move carries out a transition and returns when it is on disk.
@@ -66,15 +65,33 @@ func (c *Campaign) apply(b *batch, id rawID, m move) error {
 	}
 	e.Attempt = int(r.attempts)
 	b.putEvent(e)
-	if m.then != nil {
-		if next, ok := m.then(r); ok {
-			b.putEvent(&Event{Kind: KindSettled, Campaign: c.name, MachineID: e.MachineID, From: m.to, To: next,
-				Attempt: e.Attempt, ActionID: r.ActionID})
-			r.state = next
-		}
+	if next := c.follow(id, r, m); next != nil {
+		b.putEvent(next)
 	}
+	r.updated = b.now
 	b.putRecord(key, r)
 	return nil
+}
+
+// follow carries out the transition that follows the move at once, and returns
+// its event; nil when none does. An action may be final when it is first seen,
+// and a machine that turns out not to be sent may have left the list meanwhile.
+func (c *Campaign) follow(id rawID, r *record, m move) *Event {
+	if m.to == InDoubt {
+		return nil
+	}
+	leaving := r.Leaving
+	r.Leaving = "" // what is known now of the machine has decided about it
+	if m.to == Planned && leaving != "" {
+		return c.exclude(id, r, leaving)
+	}
+	final, ok := finalStatus(m.status)
+	if m.to != Accepted || !ok {
+		return nil
+	}
+	r.state = final
+	return &Event{Kind: KindSettled, Campaign: c.name, MachineID: id.String(), From: Accepted, To: final,
+		Attempt: int(r.attempts), ActionID: r.ActionID}
 }
 
 // misplaced explains why a machine cannot make a transition. A live machine is

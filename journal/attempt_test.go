@@ -70,10 +70,13 @@ func TestTransitions(t *testing.T) {
 
 type leads = map[journal.State]journal.State
 
-var operations = []struct {
+// operation is what operate does, and where it leads from which states.
+type operation struct {
 	name  string
 	leads leads
-}{
+}
+
+var operations = []operation{
 	{"begin", leads{journal.Planned: journal.Sending}},
 	{"accept", leads{journal.Sending: journal.Accepted, journal.InDoubt: journal.Accepted}},
 	{"accept failed", leads{journal.Sending: journal.Failed, journal.InDoubt: journal.Failed}},

@@ -163,7 +163,6 @@ func (b *batch) record(key []byte) (*record, error) {
 }
 
 func (b *batch) putRecord(key []byte, r *record) {
-	r.updated = b.now
 	value, err := encodeRecord(key, r)
 	b.put(b.machines, key, value, err)
 }

@@ -22,17 +22,20 @@ type enlistee struct {
 	Machine
 }
 
-// own is where a machine stands in the campaign itself.
+// own is whether the newest list decides about a machine of the campaign: it
+// was not sent, or may turn out not to have been.
 type own struct {
-	id    rawID
-	state State
+	id   rawID
+	open bool
 }
 
 // Enlist takes a list into the campaign; the new list wins over earlier ones.
 // Machines that are new become planned, or excluded if the list says so;
 // planned ones that left the list become excluded, and excluded ones that are
 // back become planned again; the details of these are refreshed. All others
-// were sent, and stay as they are.
+// were sent, or may have been, and stay as they are. Those sending or in doubt
+// that the list leaves out become excluded when they turn out not to have been
+// sent, unless a later list has them back by then.
 //
 // It works in pieces. From the first until the last is on disk the campaign is
 // not enlisted and sends nothing, so that after a kill the list has to be taken
@@ -132,18 +135,20 @@ func (r *campaignRecord) columnSet(columns []string) int {
 	return len(r.ColumnSets) - 1
 }
 
-// excludeLeavers excludes the planned machines that are not on the list.
+// excludeLeavers excludes the planned machines that are not on the list, and
+// notes of those that may be sent already that they left it.
 func (c *Campaign) excludeLeavers(list []enlistee, done *Enlisted) error {
 	var leavers []rawID
-	stateOf := func(_ *Campaign, id rawID, s *sight) (own, error) {
-		return own{id, s.ownHeader.state}, nil
+	isOpen := func(_ *Campaign, id rawID, s *sight) (own, error) {
+		state := s.ownHeader.state
+		return own{id, state == Planned || state == Sending || state == InDoubt}, nil
 	}
-	for m, err := range readMachines(c.j, "enlist", c.name, standingChunk, seen(c, stateOf)) {
+	for m, err := range readMachines(c.j, "enlist", c.name, standingChunk, seen(c, isOpen)) {
 		if err != nil {
 			return err
 		}
 		_, listed := slices.BinarySearchFunc(list, m.id, func(e enlistee, id rawID) int { return compareIDs(e.id, id) })
-		if !listed && m.state == Planned {
+		if !listed && m.open {
 			leavers = append(leavers, m.id)
 		}
 	}
@@ -156,21 +161,24 @@ func (c *Campaign) excludeLeavers(list []enlistee, done *Enlisted) error {
 }
 
 func (c *Campaign) dismiss(b *batch, ids []rawID, n *Enlisted) error {
-	var ch changes
+	ch := changes{b: b}
 	for _, id := range ids {
 		key := id.key(c.number)
 		r, err := b.record(key)
 		if err != nil {
 			return err
 		}
-		// Somebody may have adopted it since it was read.
-		if r == nil || r.state != Planned {
-			continue
+		// Somebody may have moved it since it was read.
+		switch {
+		case r == nil:
+		case r.state == Planned:
+			ch.add(key, r, c.exclude(id, r, reasonLeft))
+			n.Excluded++
+		case r.leave(reasonLeft):
+			ch.note(key, r)
 		}
-		ch.add(key, r, c.exclude(id, r, reasonLeft))
-		n.Excluded++
 	}
-	ch.write(b)
+	ch.write()
 	return nil
 }
 
@@ -182,7 +190,7 @@ func (c *Campaign) exclude(id rawID, r *record, reason string) *Event {
 
 // take brings a piece of the list into the campaign.
 func (c *Campaign) take(b *batch, list []enlistee, set int, n *Enlisted) error {
-	var ch changes
+	ch := changes{b: b}
 	for _, m := range list {
 		key := m.id.key(c.number)
 		r, err := b.record(key)
@@ -201,12 +209,15 @@ func (c *Campaign) take(b *batch, list []enlistee, set int, n *Enlisted) error {
 		}
 		c.retake(&ch, key, r, m, set, n)
 	}
-	ch.write(b)
+	ch.write()
 	return nil
 }
 
 // retake brings a machine up to date that the campaign knows already.
 func (c *Campaign) retake(ch *changes, key []byte, r *record, m enlistee, set int, n *Enlisted) {
+	if r.leave(m.Exclude) {
+		ch.note(key, r)
+	}
 	if r.state != Planned && r.state != Excluded {
 		return
 	}

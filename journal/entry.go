@@ -36,7 +36,7 @@ type Failure struct {
 // Action is a MachineAction of the service.
 type Action struct {
 	ID     string
-	Status string          // Pending, InProgress, Succeeded, Failed, TimeOut or Cancelled
+	Status string          // Pending, InProgress, Succeeded, Failed, TimeOut, or Cancelled with one l or two
 	Raw    json.RawMessage // as received
 }
 

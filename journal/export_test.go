@@ -5,6 +5,8 @@ import (
 	"os"
 	"reflect"
 	"unsafe"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // WriteAt is how bbolt writes a piece of its file.
@@ -23,4 +25,23 @@ func PublishWithoutLinks(draft, path string) error {
 	return publish(draft, path, func(string, string) error {
 		return &os.LinkError{Op: "link", Err: fs.ErrInvalid}
 	})
+}
+
+// Leaving returns what the campaign's record of a machine notes of why the list
+// leaves it out.
+func Leaving(c *Campaign, machine string) (string, error) {
+	id, err := parseID(machine)
+	if err != nil {
+		return "", err
+	}
+	var leaving string
+	err = c.j.view("read", func(tx *bolt.Tx) error {
+		key := id.key(c.number)
+		r, err := decodeRecord(key, tx.Bucket(machineBucket).Get(key))
+		if err == nil {
+			leaving = r.Leaving
+		}
+		return err
+	})
+	return leaving, err
 }

@@ -63,5 +63,5 @@ type Enlisted struct {
 	Refreshed int `json:"refreshed"` // planned or excluded as before, with other details
 	Excluded  int `json:"excluded"`  // were planned; left the list or are excluded by it
 	Returned  int `json:"returned"`  // were excluded, planned again
-	Unchanged int `json:"unchanged"`
+	Unchanged int `json:"unchanged"` // all others, with those that may be sent already whatever the list says of them
 }

@@ -15,7 +15,7 @@ import (
 // and with [ErrOtherAction] when a doubt is to be settled as ours with an action
 // that was recorded before the attempt.
 func (c *Campaign) Accept(machineID string, a Action, o Origin) error {
-	return c.move(machineID, move{op: "accept", kind: KindAccepted, to: Accepted, then: finalOf(a),
+	return c.move(machineID, move{op: "accept", kind: KindAccepted, to: Accepted, status: a.Status,
 		edit: func(b *batch, _ rawID, r *record, e *Event) error {
 			if _, known := o.code(); !known || o == "" {
 				return fmt.Errorf("unknown origin %q", o)
@@ -36,7 +36,7 @@ func (c *Campaign) Accept(machineID string, a Action, o Origin) error {
 // It is refused with [ErrTransition] unless the machine is planned, and with
 // [ErrSettled] or [ErrInDoubt] when another campaign holds a live record of it.
 func (c *Campaign) Adopt(machineID string, a Action) error {
-	return c.move(machineID, move{op: "adopt", kind: KindAdopted, to: Accepted, then: finalOf(a),
+	return c.move(machineID, move{op: "adopt", kind: KindAdopted, to: Accepted, status: a.Status,
 		edit: func(b *batch, id rawID, r *record, e *Event) error {
 			if _, err := c.others(b, id, Accepted); err != nil {
 				return err
@@ -79,8 +79,10 @@ func (c *Campaign) Doubt(machineID string, f Failure) error {
 }
 
 // Release records that the request has certainly had no effect, so that the
-// machine may be sent again. With [ReasonNotFound] the look is counted. It is
-// refused with [ErrTransition] unless the machine is sending or in doubt.
+// machine may be sent again. One that has left the list meanwhile, see
+// [Campaign.Enlist], goes on to excluded at once. With [ReasonNotFound] the look
+// is counted. It is refused with [ErrTransition] unless the machine is sending
+// or in doubt.
 func (c *Campaign) Release(machineID string, f Failure) error {
 	return c.fail(machineID, move{op: "release", kind: KindReleased, to: Planned}, f)
 }
@@ -100,8 +102,10 @@ func (c *Campaign) fail(machineID string, m move, f Failure) error {
 }
 
 // Verdict records what a person, who, has found out about a machine in doubt
-// and why they say so: the request was applied, or not. It is refused with
-// [ErrTransition] unless the machine is in doubt.
+// and why they say so: the request was applied, or not. In the second case a
+// machine that has left the list meanwhile, see [Campaign.Enlist], goes on to
+// excluded at once. It is refused with [ErrTransition] unless the machine is in
+// doubt.
 func (c *Campaign) Verdict(machineID string, applied bool, reason, who string) error {
 	to := Planned
 	if applied {
@@ -123,12 +127,8 @@ func (r *record) accept(a Action, o Origin) {
 	r.origin, r.ActionID, r.action, r.Failure = o, a.ID, jsonOf(a.Raw), nil
 }
 
-// finalOf makes a move go on to the state that the action is in already.
-func finalOf(a Action) func(*record) (State, bool) {
-	return func(*record) (State, bool) { return finalStatus(a.Status) }
-}
-
 // finalStatus returns the state that a final status of a MachineAction means.
+// The documentation has spelled the last one both ways.
 func finalStatus(status string) (State, bool) {
 	switch strings.ToLower(status) {
 	case "succeeded":
@@ -137,7 +137,7 @@ func finalStatus(status string) (State, bool) {
 		return Failed, true
 	case "timeout":
 		return TimedOut, true
-	case "cancelled":
+	case "cancelled", "canceled":
 		return Cancelled, true
 	}
 	return 0, false

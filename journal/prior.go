@@ -9,24 +9,31 @@ const chunkSize = 2000
 // changes are the writes of a bulk operation, planned in full before the first
 // of them is made.
 type changes struct {
+	b       *batch
 	keys    [][]byte
 	records []*record
 	events  []*Event
 }
 
 func (ch *changes) add(key []byte, r *record, e *Event) {
-	ch.keys, ch.records = append(ch.keys, key), append(ch.records, r)
+	r.updated = ch.b.now
+	ch.note(key, r)
 	if e != nil {
 		ch.events = append(ch.events, e)
 	}
 }
 
-func (ch *changes) write(b *batch) {
+// note is for what must not change since when the machine stands as it does.
+func (ch *changes) note(key []byte, r *record) {
+	ch.keys, ch.records = append(ch.keys, key), append(ch.records, r)
+}
+
+func (ch *changes) write() {
 	for i, key := range ch.keys {
-		b.putRecord(key, ch.records[i])
+		ch.b.putRecord(key, ch.records[i])
 	}
 	for _, e := range ch.events {
-		b.putEvent(e)
+		ch.b.putEvent(e)
 	}
 }
 
@@ -54,7 +61,7 @@ func (c *Campaign) Prior(known map[string][]string) error {
 }
 
 func (c *Campaign) notePrior(b *batch, ids []rawID, known map[string][]string) error {
-	var ch changes
+	ch := changes{b: b}
 	for _, id := range ids {
 		key := id.key(c.number)
 		r, err := b.record(key)
@@ -72,7 +79,7 @@ func (c *Campaign) notePrior(b *batch, ids []rawID, known map[string][]string) e
 	if len(ch.keys) > 0 {
 		ch.events = []*Event{{Kind: KindPrior, Campaign: c.name, Machines: len(ch.keys)}}
 	}
-	ch.write(b)
+	ch.write()
 	return nil
 }
 

@@ -79,6 +79,7 @@ type details struct {
 	Prior    []string  `json:"prior,omitempty"`
 	Failure  *Failure  `json:"failure,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
+	Leaving  string    `json:"leaving,omitempty"` // why a machine sending or in doubt is to be excluded, should it not be sent
 	Sent     time.Time `json:"sent,omitzero"`
 	Answered time.Time `json:"answered,omitzero"`
 }
@@ -145,6 +146,16 @@ func decodeRecord(key, value []byte) (*record, error) {
 		return nil, fmt.Errorf("%w: details under key %x: %w", ErrDamaged, key, err)
 	}
 	return r, nil
+}
+
+// leave notes why the newest list leaves out a machine that may be sent already,
+// or, with no reason, that it does not. It reports whether that is new.
+func (r *record) leave(reason string) bool {
+	if r.state != Sending && r.state != InDoubt || r.Leaving == reason {
+		return false
+	}
+	r.Leaving = reason
+	return true
 }
 
 // jsonOf returns an action as received when it is JSON, else as a JSON string,

@@ -62,7 +62,7 @@ func (j *Journal) sending(op string) ([][]byte, error) {
 }
 
 func (j *Journal) doubtAll(b *batch, keys [][]byte) error {
-	var ch changes
+	ch := changes{b: b}
 	for _, key := range keys {
 		r, err := b.record(key)
 		if err != nil {
@@ -84,7 +84,7 @@ func (j *Journal) doubtAll(b *batch, keys [][]byte) error {
 		ch.add(key, r, &Event{Kind: KindDoubted, Campaign: name, MachineID: id.String(), From: Sending, To: InDoubt,
 			Attempt: int(r.attempts), Failure: r.Failure})
 	}
-	ch.write(b)
+	ch.write()
 	return nil
 }
 

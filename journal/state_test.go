@@ -35,3 +35,33 @@ func TestStates(t *testing.T) {
 		}
 	}
 }
+
+// TestFinalStatuses: a machine whose action is final when it is accepted is what
+// it would be had the action been settled later. Words are read in any case.
+func TestFinalStatuses(t *testing.T) {
+	t.Parallel()
+	j := mustOpen(t, journalPath(t), journal.Options{})
+	c := started(t, j, "spring", machines(20))
+	for n, want := range []struct {
+		status string
+		state  journal.State
+	}{
+		{"Succeeded", journal.Succeeded}, {"Failed", journal.Failed}, {"TimeOut", journal.TimedOut},
+		{"Cancelled", journal.Cancelled}, {"Canceled", journal.Cancelled}, {"canceled", journal.Cancelled},
+		{"Pending", journal.Accepted}, {"InProgress", journal.Accepted}, {"Canceling", journal.Accepted}, {"", journal.Accepted},
+	} {
+		once, later := id(2*n), id(2*n+1)
+		for _, machine := range []string{once, later} {
+			begin(t, c, machine)
+		}
+		a := withStatus(pending("a"), want.status)
+		must(t, c.Accept(once, a, journal.Ours))
+		must(t, c.Accept(later, pending("a"), journal.Ours))
+		must(t, c.Settle(later, a))
+		for _, machine := range []string{once, later} {
+			if e := entry(t, c, machine); e.State != want.state {
+				t.Errorf("%q is read as %s, want %s", want.status, e.State, want.state)
+			}
+		}
+	}
+}
