@@ -5,47 +5,60 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"offboard/defender"
 	"offboard/journal"
 	"offboard/limiter"
 )
 
+// try is one attempt on one machine.
+type try struct {
+	work
+	journal.Attempt
+	pass  *pass
+	began time.Time
+}
+
 // attempt is one machine's way: token, intent, one request, its meaning, the
 // outcome on disk. It returns an error only for what stops the run.
 func (r *Runner) attempt(take, flight context.Context, w work) error {
-	token, err := r.token(take)
+	token, pass, err := r.admit(take)
 	if err != nil {
-		r.queue.again(w)
-		return nil //nolint:nilerr // stopping: the machine was not begun and stays planned
+		r.queue.again(w) // not begun, and planned as before
+		if take.Err() != nil {
+			return nil
+		}
+		return err
 	}
 	a, err := r.c.Record.Begin(w.machineID, token.ID())
 	if err != nil {
 		token.Unused()
-		r.gate.abandoned()
+		pass.abandoned()
 		return r.skip(w, err)
 	}
 	// If we crash from here on, the journal says "sending" and the next run
 	// treats the machine as in doubt.
-	mark := Mark(r.name, a.Number)
-	action, err := r.c.Service.Offboard(flight, w.machineID, strings.TrimSpace(mark+" "+a.Comment))
+	t := try{work: w, Attempt: a, pass: pass, began: time.Now()}
+	comment := strings.TrimSpace(Mark(r.name, a.Number) + " " + a.Comment)
+	action, err := r.c.Service.Offboard(flight, w.machineID, comment)
 	r.answer(token, err)
-	return r.outcome(take, w, a, action, err)
+	return r.outcome(t, action, err)
 }
 
-// token waits for the gate and then for a token. The gate may have been shut
+// admit waits for the gate and then for a token. The gate may have been shut
 // during the second wait, so it is asked again before anything is begun.
-func (r *Runner) token(take context.Context) (*limiter.Token, error) {
+func (r *Runner) admit(take context.Context) (*limiter.Token, *pass, error) {
 	for {
 		if err := r.gate.wait(take); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		token, err := r.c.Calls.Take(take)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if r.gate.enter() {
-			return token, nil
+		if pass := r.gate.enter(); pass != nil {
+			return token, pass, nil
 		}
 		token.Unused()
 	}
@@ -95,47 +108,47 @@ func spend(t *limiter.Token, err error) bool {
 // outcome decides by the answer's meaning what is recorded and what happens to
 // the machine next. First the journal, then the queue: what the queue knows a
 // crash forgets.
-func (r *Runner) outcome(take context.Context, w work, a journal.Attempt, action defender.MachineAction, err error) error {
+func (r *Runner) outcome(t try, action defender.MachineAction, err error) error {
 	if err == nil {
-		return r.applied(w, a, action)
+		return r.applied(t, action)
 	}
 	e, ok := asDefender(err)
 	if !ok {
-		return r.unknown(w, a, err)
+		return r.unknown(t, err)
 	}
 	switch e.Meaning {
 	case defender.NotApplied:
-		return r.notApplied(w, a, err)
+		return r.notApplied(t, err)
 	case defender.Refused:
-		return r.refused(w, a, err)
+		return r.refused(t, err)
 	case defender.AlreadyActive:
-		return r.alreadyActive(take, w, a, err)
+		return r.alreadyActive(t, err)
 	case defender.Stop:
-		return r.stopped(w, err)
+		return r.stopped(t, err)
 	default:
-		return r.unknown(w, a, err)
+		return r.unknown(t, err)
 	}
 }
 
-func (r *Runner) applied(w work, a journal.Attempt, action defender.MachineAction) error {
+func (r *Runner) applied(t try, action defender.MachineAction) error {
 	// A duplicate submission can be answered with the pending action of
 	// somebody else; its comment tells.
 	origin := journal.Ours
-	if c := action.RequestorComment; c != "" && !strings.HasPrefix(c, Mark(r.name, a.Number)) {
+	if c := action.RequestorComment; c != "" && !strings.HasPrefix(c, Mark(r.name, t.Number)) {
 		origin = journal.Adopted
 	}
-	if err := r.c.Record.Accept(w.machineID, actionOf(action), origin); err != nil {
+	if err := r.c.Record.Accept(t.machineID, actionOf(action), origin); err != nil {
 		return err
 	}
 	if origin == journal.Ours {
-		r.settler.accepted(action)
+		r.settler.accepted(witness{t.machineID, action.ID, t.began})
 	}
-	r.gate.answered()
-	r.finish(w, Event{Attempt: a.Number, State: journal.Accepted, ActionID: action.ID})
+	t.pass.answered()
+	r.finish(t, Event{State: stateOf(action), ActionID: action.ID})
 	return nil
 }
 
-func (r *Runner) notApplied(w work, a journal.Attempt, cause error) error {
+func (r *Runner) notApplied(t try, cause error) error {
 	reason := journal.ReasonNotSent
 	switch {
 	case errors.Is(cause, defender.ErrThrottled):
@@ -143,75 +156,25 @@ func (r *Runner) notApplied(w work, a journal.Attempt, cause error) error {
 	case errors.Is(cause, defender.ErrTokenRefused):
 		reason = journal.ReasonTokenRefused
 	}
-	if err := r.c.Record.Release(w.machineID, failureOf(reason, cause)); err != nil {
+	if err := r.c.Record.Release(t.machineID, failureOf(reason, cause)); err != nil {
 		return err
 	}
-	r.queue.again(w)
-	if reason != journal.ReasonNotSent {
-		r.gate.answered()
-		if reason == journal.ReasonThrottled {
-			e, _ := asDefender(cause)
-			r.emit(Event{Kind: EventThrottled, MachineID: w.machineID, Attempt: a.Number, Wait: e.RetryAfter, Err: cause})
-		}
-		return nil
+	r.queue.again(t.work)
+	if reason == journal.ReasonNotSent {
+		return r.pause(cause, t.pass.unreachable)
 	}
-	pause, err := r.gate.unreachable()
-	if err != nil {
-		return fmt.Errorf("%w: %w", err, cause)
+	t.pass.answered()
+	if reason == journal.ReasonThrottled {
+		e, _ := asDefender(cause)
+		r.emit(Event{Kind: EventThrottled, MachineID: t.machineID, Attempt: t.Number, Wait: e.RetryAfter, Err: cause})
 	}
-	r.emit(Event{Kind: EventPaused, Wait: pause, Err: cause})
 	return nil
 }
 
-func (r *Runner) refused(w work, a journal.Attempt, cause error) error {
-	r.gate.answered()
-	if errors.Is(cause, defender.ErrNotFound) && !w.lookAgain {
-		// The service is known to deny machines that it has while under
-		// load, so the last word on them waits for the end.
-		if err := r.c.Record.Release(w.machineID, failureOf(journal.ReasonNotFound, cause)); err != nil {
-			return err
-		}
-		r.queue.later(w)
-		return nil
-	}
-	if err := r.c.Record.Reject(w.machineID, failureOf(journal.ReasonRefused, cause)); err != nil {
-		return err
-	}
-	r.finish(w, Event{Attempt: a.Number, State: journal.Rejected, Err: cause})
-	return nil
-}
-
-// alreadyActive adopts the Offboard action that the service says is under way.
-// Without seeing it we do not know whose it is, and the machine is in doubt.
-func (r *Runner) alreadyActive(take context.Context, w work, a journal.Attempt, cause error) error {
-	r.gate.answered()
-	d := &doubt{owner: r.c.Record, campaign: r.name, machineID: w.machineID, attempt: a.Number, prior: a.Prior, active: true}
-	found, err := r.settler.underway(take, d)
-	if err != nil || found.sighting != present {
-		return r.doubted(w, d, cause)
-	}
-	if err := r.c.Record.Accept(w.machineID, actionOf(found.action), found.origin); err != nil {
-		return err
-	}
-	r.finish(w, Event{Attempt: a.Number, State: journal.Accepted, ActionID: found.action.ID})
-	return nil
-}
-
-func (r *Runner) stopped(w work, cause error) error {
-	if err := r.c.Record.Release(w.machineID, failureOf(journal.ReasonStopped, cause)); err != nil {
-		return err
-	}
-	r.queue.again(w)
-	r.gate.abandoned()
-	return cause
-}
-
-func (r *Runner) unknown(w work, a journal.Attempt, cause error) error {
-	d := &doubt{owner: r.c.Record, campaign: r.name, machineID: w.machineID, attempt: a.Number, prior: a.Prior}
-	if err := r.doubted(w, d, cause); err != nil {
-		return err
-	}
-	pause, err := r.gate.unknown()
+// pause shuts the gate and says so. Its error ends the run: it has been shut for
+// too long.
+func (r *Runner) pause(cause error, shut func() (time.Duration, error)) error {
+	pause, err := shut()
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, cause)
 	}
@@ -221,18 +184,63 @@ func (r *Runner) unknown(w work, a journal.Attempt, cause error) error {
 	return nil
 }
 
-// doubted records a machine as in doubt and hands it to the settler.
-func (r *Runner) doubted(w work, d *doubt, cause error) error {
-	if err := r.c.Record.Doubt(w.machineID, failureOf(journal.ReasonUnknown, cause)); err != nil {
+func (r *Runner) refused(t try, cause error) error {
+	t.pass.answered()
+	if errors.Is(cause, defender.ErrNotFound) && !t.lookAgain {
+		// The service is known to deny machines that it has while under
+		// load, so the last word on them waits for the end.
+		if err := r.c.Record.Release(t.machineID, failureOf(journal.ReasonNotFound, cause)); err != nil {
+			return err
+		}
+		r.queue.later(t.work)
+		return nil
+	}
+	if err := r.c.Record.Reject(t.machineID, failureOf(journal.ReasonRefused, cause)); err != nil {
 		return err
 	}
-	r.settler.add(d)
-	r.finish(w, Event{Attempt: d.attempt, State: journal.InDoubt, Err: cause})
+	r.finish(t, Event{State: journal.Rejected, Err: cause})
 	return nil
 }
 
-func (r *Runner) finish(w work, e Event) {
-	e.Kind, e.MachineID = EventOutcome, w.machineID
+// alreadyActive leaves it to the settler to find and adopt the Offboard action
+// that the service says is under way. Until it has been seen we do not know
+// whose it is.
+func (r *Runner) alreadyActive(t try, cause error) error {
+	t.pass.answered()
+	return r.doubted(t, cause, true)
+}
+
+func (r *Runner) stopped(t try, cause error) error {
+	if err := r.c.Record.Release(t.machineID, failureOf(journal.ReasonStopped, cause)); err != nil {
+		return err
+	}
+	r.queue.again(t.work)
+	t.pass.abandoned()
+	return cause
+}
+
+func (r *Runner) unknown(t try, cause error) error {
+	if err := r.doubted(t, cause, false); err != nil {
+		return err
+	}
+	return r.pause(cause, t.pass.unknown)
+}
+
+// doubted records a machine as in doubt and hands it to the settler.
+func (r *Runner) doubted(t try, cause error, active bool) error {
+	if err := r.c.Record.Doubt(t.machineID, failureOf(journal.ReasonUnknown, cause)); err != nil {
+		return err
+	}
+	r.settler.add(&doubt{
+		owner: r.c.Record, campaign: r.name, machineID: t.machineID,
+		attempt: t.Number, prior: t.Prior, active: active, sent: t.began,
+	})
+	r.finish(t, Event{State: journal.InDoubt, Err: cause})
+	return nil
+}
+
+func (r *Runner) finish(t try, e Event) {
+	e.Kind, e.MachineID, e.Attempt = EventOutcome, t.machineID, t.Number
 	r.emit(e)
 	r.queue.done()
 }

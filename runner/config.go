@@ -52,13 +52,13 @@ type Limiter interface {
 	Take(ctx context.Context) (*limiter.Token, error)
 }
 
-// Config says how a campaign is carried out. Service, Record, Calls and Lists
-// are required.
+// Config says how a campaign is carried out. Service, Record, Calls and
+// ListCalls are required.
 type Config struct {
 	Service Service
 	Record  Record
-	// Calls is the quota of the offboard API, Lists that of the list APIs.
-	Calls, Lists Limiter
+	// Calls is the quota of the offboard API, ListCalls that of the list APIs.
+	Calls, ListCalls Limiter
 	// Owner finds the record of another campaign of the same journal, whose
 	// machine in doubt is on this campaign's list too. Nil: such machines
 	// stay in doubt.
@@ -101,8 +101,8 @@ func (c *Config) validate() error {
 		c.RetryFor = DefaultRetryFor
 	}
 	switch {
-	case c.Service == nil, c.Record == nil, c.Calls == nil, c.Lists == nil:
-		return fmt.Errorf("%w: Service, Record, Calls and Lists are required", ErrConfig)
+	case c.Service == nil, c.Record == nil, c.Calls == nil, c.ListCalls == nil:
+		return fmt.Errorf("%w: Service, Record, Calls and ListCalls are required", ErrConfig)
 	case c.Workers < 1, c.Workers > MaxWorkers:
 		return fmt.Errorf("%w: Workers is %d, not 1 to %d", ErrConfig, c.Workers, MaxWorkers)
 	case c.SettleWait < 0, c.RetryFor < 0:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"offboard/defender"
@@ -20,6 +21,9 @@ type Directory struct {
 	service  Lists
 	limiter  Limiter
 	retryFor time.Duration
+
+	mu    sync.Mutex
+	since time.Time // of the first failure after the last answer
 }
 
 // NewDirectory returns a Directory that makes its calls under the limiter's
@@ -89,32 +93,47 @@ func pages[T any](ctx context.Context, d *Directory, get func(defender.Page) ([]
 }
 
 // page reads one page, as often as it takes.
-func page[T any](ctx context.Context, d *Directory, get func(defender.Page) ([]T, int, error), p defender.Page) (rows []T, received int, err error) {
-	began, pause := time.Now(), firstPause
-	for {
+func page[T any](ctx context.Context, d *Directory, get func(defender.Page) ([]T, int, error), p defender.Page) ([]T, int, error) {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		token, err := d.limiter.Take(ctx)
 		if err != nil {
 			return nil, 0, err
 		}
-		rows, received, err = get(p)
+		rows, received, err := get(p)
 		spend(token, err)
-		if err == nil {
+		e, _ := asDefender(err)
+		switch {
+		case err == nil:
+			d.answered()
 			return rows, received, nil
-		}
-		if e, ok := asDefender(err); ok && (e.Meaning == defender.Stop || e.Meaning == defender.Refused) {
+		case e != nil && (e.Meaning == defender.Stop || e.Meaning == defender.Refused):
 			return nil, 0, err
-		}
-		if errors.Is(err, defender.ErrThrottled) {
+		case errors.Is(err, defender.ErrThrottled):
 			continue // the limiter makes everyone wait
-		}
-		if time.Since(began) >= d.retryFor {
+		case d.failing() >= d.retryFor:
 			return nil, 0, fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}
 		if err := sleep(ctx, pause); err != nil {
 			return nil, 0, err
 		}
-		pause = min(2*pause, longestPause)
 	}
+}
+
+func (d *Directory) answered() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.since = time.Time{}
+}
+
+// failing says for how long nothing has been answered, whatever was asked: a
+// list that is out of order is waited for once, not once for each machine.
+func (d *Directory) failing() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.since.IsZero() {
+		d.since = time.Now()
+	}
+	return time.Since(d.since)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -124,4 +143,16 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
+}
+
+// Probe asks for a single action, to find out whether the API is there and may
+// be read.
+func (d *Directory) Probe(ctx context.Context) error {
+	token, err := d.limiter.Take(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = d.service.Actions(ctx, defender.ActionFilter{Type: defender.TypeOffboard}, defender.Page{Top: 1})
+	spend(token, err)
+	return err
 }

@@ -25,7 +25,8 @@ const (
 	// EventLooked: the action list was asked about a machine in doubt and
 	// did not settle it. MachineID, Attempt, Wait until the next look.
 	EventLooked EventKind = "looked"
-	// EventSettled: a machine in doubt was settled. MachineID, Attempt, State.
+	// EventSettled: a machine in doubt was settled. MachineID, Attempt, State,
+	// ActionID if there is one.
 	EventSettled EventKind = "settled"
 	// EventLeftInDoubt: looking came to its end without an answer, or is not
 	// allowed. MachineID, Attempt, Err.
@@ -63,6 +64,21 @@ func failureOf(reason journal.Reason, err error) journal.Failure {
 		f.Message = err.Error()
 	}
 	return f
+}
+
+// stateOf is the state that a machine with this action is in.
+func stateOf(a defender.MachineAction) journal.State {
+	switch a.Status {
+	case defender.StatusSucceeded:
+		return journal.Succeeded
+	case defender.StatusFailed:
+		return journal.Failed
+	case defender.StatusTimeOut:
+		return journal.TimedOut
+	case defender.StatusCancelled:
+		return journal.Cancelled
+	}
+	return journal.Accepted
 }
 
 func actionOf(a defender.MachineAction) journal.Action {

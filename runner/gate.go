@@ -31,13 +31,19 @@ type gate struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed at every change
 	shut     bool
-	probing  bool
-	settling bool // shut by unknown outcomes: wait for the doubts as well
-	until    time.Time
+	probe    *pass // whoever probes, nil if nobody does
+	settling bool  // shut by unknown outcomes: wait for the doubts as well
+	unknowns int   // in a row
 	pause    time.Duration
-	unknowns int
-	since    time.Time // of the first failure after the last answer
+	closed   time.Time     // when the pause began
+	until    time.Time     // when it ends
+	settled  time.Time     // when the last doubt was settled, zero if not yet
+	down     time.Duration // pauses that ended in vain since the last answer
 }
+
+// pass is the right to make one call. Whoever has it owes one call of one of
+// its methods.
+type pass struct{ gate *gate }
 
 func newGate(retryFor time.Duration, doubts func() int) *gate {
 	return &gate{retryFor: retryFor, doubts: doubts, changed: make(chan struct{})}
@@ -65,81 +71,106 @@ func (g *gate) wait(ctx context.Context) error {
 	}
 }
 
-// enter claims the right to send. Whoever enters owes one call of answered,
-// unreachable, unknown or abandoned.
-func (g *gate) enter() bool {
+// enter gives out a pass, or nil when the gate has been shut meanwhile.
+func (g *gate) enter() *pass {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.passable() {
-		return false
+		return nil
 	}
-	g.probing = g.shut
-	return true
+	p := &pass{g}
+	if g.shut {
+		g.probe = p
+	}
+	return p
 }
 
 func (g *gate) passable() bool {
 	if !g.shut {
 		return true
 	}
-	if g.probing || time.Now().Before(g.until) {
+	if g.probe != nil || time.Now().Before(g.until) {
 		return false
 	}
 	return !g.settling || g.doubts() == 0
 }
 
-// answered opens the gate: the service is there and makes sense.
-func (g *gate) answered() {
+// woken has the waiting workers look again, since a doubt was settled.
+func (g *gate) woken() {
 	g.update(func() {
-		g.shut, g.probing, g.settling = false, false, false
-		g.unknowns, g.pause, g.since = 0, 0, time.Time{}
+		if g.settled.IsZero() && g.doubts() == 0 {
+			g.settled = time.Now()
+		}
+	})
+}
+
+// answered opens the gate: the service is there and makes sense.
+func (p *pass) answered() {
+	g := p.gate
+	g.update(func() {
+		g.shut, g.settling, g.probe = false, false, nil
+		g.unknowns, g.pause, g.down = 0, 0, 0
 	})
 }
 
 // abandoned says that nothing was sent after all.
-func (g *gate) abandoned() { g.update(func() { g.probing = false }) }
-
-// woken has the waiting workers look again, since a doubt was settled.
-func (g *gate) woken() { g.update(func() {}) }
+func (p *pass) abandoned() {
+	p.gate.update(func() {
+		if p.gate.probe == p {
+			p.gate.probe = nil
+		}
+	})
+}
 
 // unreachable shuts the gate for a pause that grows. It returns
 // [ErrUnreachable] once that has gone on for too long, and otherwise the pause.
-func (g *gate) unreachable() (pause time.Duration, err error) {
-	g.update(func() { pause, err = g.close() })
+func (p *pass) unreachable() (pause time.Duration, err error) {
+	p.gate.update(func() { pause, err = p.close() })
 	return pause, err
 }
 
 // unknown counts an unknown outcome; after too many in a row it shuts the gate
-// until the doubts are settled.
-func (g *gate) unknown() (pause time.Duration, err error) {
+// until the doubts are settled. The pause is 0 while the gate stays open.
+func (p *pass) unknown() (pause time.Duration, err error) {
+	g := p.gate
 	g.update(func() {
 		g.unknowns++
-		if g.since.IsZero() {
-			g.since = time.Now()
-		}
 		if g.unknowns >= tolerated {
 			g.settling = true
-			pause, err = g.close()
+		}
+		if g.settling || g.shut {
+			pause, err = p.close()
 		}
 	})
 	return pause, err
 }
 
-func (g *gate) close() (time.Duration, error) {
-	now := time.Now()
-	if g.since.IsZero() {
-		g.since = now
-	}
-	// Calls that were already on their way when the gate was shut find the
-	// same fault; they do not make the pause longer.
-	if !g.shut || g.probing {
+// close shuts the gate, or keeps it shut after a probe. Calls that were on their
+// way when it was shut find the same fault; they do not make the pause longer.
+func (p *pass) close() (time.Duration, error) {
+	g := p.gate
+	if !g.shut || g.probe == p {
+		now := time.Now()
+		if g.shut {
+			// Waiting for the quota is no sign of trouble; only the
+			// pauses count.
+			g.down += latest(g.until, g.settled).Sub(g.closed)
+		}
 		g.pause = min(max(2*g.pause, firstPause), longestPause)
-		g.until = now.Add(g.pause)
+		g.closed, g.until, g.settled = now, now.Add(g.pause), time.Time{}
+		g.shut, g.probe = true, nil
 	}
-	g.shut, g.probing = true, false
-	if trouble := now.Sub(g.since); trouble >= g.retryFor {
-		return 0, fmt.Errorf("%w for %s", ErrUnreachable, trouble.Round(time.Second))
+	if g.down >= g.retryFor {
+		return 0, fmt.Errorf("%w for %s", ErrUnreachable, g.down.Round(time.Second))
 	}
 	return time.Until(g.until), nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (g *gate) update(change func()) {

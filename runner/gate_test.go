@@ -13,10 +13,11 @@ func TestGateLetsOneProbe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(time.Hour, func() int { return 0 })
-		if _, err := g.unreachable(); err != nil {
+		if _, err := g.enter().unreachable(); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
+		var probe *pass
 		var entered int
 		var mu sync.Mutex
 		var workers sync.WaitGroup
@@ -24,12 +25,15 @@ func TestGateLetsOneProbe(t *testing.T) {
 		defer cancel()
 		for range 8 {
 			workers.Go(func() {
-				if g.wait(ctx) != nil || !g.enter() {
+				if g.wait(ctx) != nil {
 					return
 				}
 				mu.Lock()
-				entered++
-				mu.Unlock()
+				defer mu.Unlock()
+				if p := g.enter(); p != nil {
+					probe = p
+					entered++
+				}
 			})
 		}
 		synctest.Wait()
@@ -40,9 +44,9 @@ func TestGateLetsOneProbe(t *testing.T) {
 			t.Errorf("%d entered after %s; want one after %s", entered, time.Since(began), firstPause)
 		}
 		mu.Unlock()
-		g.answered()
+		probe.answered()
 		workers.Wait()
-		if entered < 1 || !g.enter() {
+		if g.enter() == nil {
 			t.Error("an answer did not open the gate")
 		}
 	})
@@ -57,10 +61,7 @@ func TestGatePausesGrowAndEnd(t *testing.T) {
 			if err := g.wait(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if !g.enter() {
-				t.Fatal("could not enter")
-			}
-			pause, err := g.unreachable()
+			pause, err := g.enter().unreachable()
 			if errors.Is(err, ErrUnreachable) {
 				break
 			}
@@ -83,10 +84,7 @@ func TestGateWaitsForDoubts(t *testing.T) {
 		doubts := tolerated
 		g := newGate(time.Hour, func() int { return doubts })
 		for range tolerated {
-			if !g.enter() {
-				t.Fatal("shut too early")
-			}
-			if _, err := g.unknown(); err != nil {
+			if _, err := g.enter().unknown(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -97,8 +95,67 @@ func TestGateWaitsForDoubts(t *testing.T) {
 		}
 		doubts = 0
 		g.woken()
-		if err := g.wait(t.Context()); err != nil || !g.enter() {
+		if err := g.wait(t.Context()); err != nil || g.enter() == nil {
 			t.Errorf("nobody could probe after settling: %v", err)
+		}
+	})
+}
+
+// TestGateAfterBothFaults: the probe after an outage ends with an unknown
+// outcome; somebody has to probe again.
+func TestGateAfterBothFaults(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(time.Hour, func() int { return 0 })
+		if _, err := g.enter().unreachable(); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := g.wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := g.enter().unknown(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := g.wait(t.Context()); err != nil || g.enter() == nil {
+			t.Errorf("nobody can probe any more: %v", err)
+		}
+	})
+}
+
+// TestGateKeepsOneProbe: a call from before the gate was shut does not end
+// somebody else's probe.
+func TestGateKeepsOneProbe(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(time.Hour, func() int { return 0 })
+		early, other := g.enter(), g.enter()
+		if _, err := other.unreachable(); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(firstPause)
+		if g.enter() == nil {
+			t.Fatal("nobody could probe")
+		}
+		early.abandoned()
+		if g.enter() != nil {
+			t.Error("two probe at once")
+		}
+	})
+}
+
+// TestGateCountsPausesOnly: waiting for the quota between two failures is no
+// sign of trouble.
+func TestGateCountsPausesOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(30*time.Minute, func() int { return 0 })
+		for range 2 {
+			if _, err := g.enter().unreachable(); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(50 * time.Minute)
 		}
 	})
 }

@@ -52,7 +52,15 @@ func CampaignName(listPath string) string {
 // with the action, so a mark tells our attempt from everything else in the
 // tenant; it does the work of an idempotency key that the service lacks.
 func Mark(campaign string, attempt int) string {
-	return fmt.Sprintf("[offboard %s/%d]", campaign, attempt)
+	return fmt.Sprintf("%s%d]", markOf(campaign), attempt)
+}
+
+// markOf begins the mark of every attempt of a campaign.
+func markOf(campaign string) string { return "[offboard " + campaign + "/" }
+
+// isOurs says whether any attempt of the campaign asked for the action.
+func isOurs(a defender.MachineAction, campaign string) bool {
+	return strings.HasPrefix(a.RequestorComment, markOf(campaign))
 }
 
 // sighting is what a look at a machine's Offboard actions says of one attempt.

@@ -34,7 +34,7 @@ func newQueue(ready, last []work) *queue {
 // take waits for a machine. It returns false when the queue is finished or ctx
 // is done.
 func (q *queue) take(ctx context.Context) (work, bool) {
-	defer context.AfterFunc(ctx, q.changed.Broadcast)()
+	defer context.AfterFunc(ctx, func() { q.update(func() {}) })()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {

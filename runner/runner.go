@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync/atomic"
 
@@ -37,7 +36,7 @@ func New(c Config) (*Runner, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	return &Runner{c: c, name: c.Record.Info().Name, directory: NewDirectory(c.Service, c.Lists, c.RetryFor)}, nil
+	return &Runner{c: c, name: c.Record.Info().Name, directory: NewDirectory(c.Service, c.ListCalls, c.RetryFor)}, nil
 }
 
 // Run sends every planned machine and settles every machine in doubt, and
@@ -54,6 +53,11 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	}
 	r.queue = newQueue(ready, last)
 	r.settler = newSettler(r)
+	if len(doubts) > 0 {
+		if err := r.recallWitness(); err != nil {
+			return Summary{}, err
+		}
+	}
 	r.gate = newGate(r.c.RetryFor, r.settler.open)
 	for _, d := range doubts {
 		r.settler.add(d)
@@ -80,7 +84,7 @@ func (r *Runner) work(ctx context.Context) error {
 		return workers.Wait()
 	})
 	group.Go(func() error { return r.settler.run(settling) })
-	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	return ctx.Err()
@@ -133,4 +137,27 @@ func (r *Runner) standing() (ready, last []work, doubts []*doubt, err error) {
 		}
 	}
 	return ready, last, doubts, nil
+}
+
+// recallWitness finds our newest action in the journal: a doubt from an earlier
+// run may be older than it.
+func (r *Runner) recallWitness() error {
+	var newest journal.Standing
+	for s, err := range r.c.Record.Standing() {
+		if err != nil {
+			return err
+		}
+		sentByUs := s.Attempts > 0 && s.SettledBy == ""
+		if sentByUs && (s.State == journal.Accepted || s.State == journal.Succeeded) && s.Updated.After(newest.Updated) {
+			newest = s
+		}
+	}
+	if newest.MachineID == "" {
+		return nil
+	}
+	e, err := r.c.Record.Entry(newest.MachineID)
+	if err == nil && e.Origin == journal.Ours && e.ActionID != "" {
+		r.settler.accepted(witness{e.MachineID, e.ActionID, e.Sent})
+	}
+	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"offboard/defender"
 	"offboard/journal"
+	"offboard/limiter"
 	"offboard/runner"
 )
 
@@ -60,7 +61,7 @@ func TestMeanings(t *testing.T) {
 		{name: "lost after", first: reply{apply: true, err: errLost}, counts: "accepted 1", effects: 1, within: 10 * time.Second},
 		{name: "arrives late", first: reply{late: time.Minute, err: errLost}, counts: "accepted 1", effects: 1, within: 5 * time.Minute},
 		{name: "lost, not allowed to look", first: reply{err: errLost}, listErr: errForbidden, counts: "in_doubt 1", within: 10 * time.Second},
-		{name: "already active, not listed", first: reply{err: errActive}, counts: "in_doubt 1", within: 6 * time.Minute},
+		{name: "already active, not listed", first: reply{err: errActive}, counts: "in_doubt 1", within: 7 * time.Minute},
 		{name: "already active, not allowed to look", first: reply{err: errActive}, listErr: errForbidden, counts: "in_doubt 1", within: 10 * time.Second},
 		{name: "an error without a meaning", first: reply{err: errors.New("what?")}, counts: "accepted 1", effects: 1, within: 6 * time.Minute},
 	}
@@ -346,7 +347,125 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-func TestReadTenant(t *testing.T) {
+// TestBothFaults: an outage, then answers that cannot be understood, then all is
+// well. The run must come to its end.
+func TestBothFaults(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, 3)
+		defer b.close()
+		calls := 0
+		b.service.script = func(int, string) reply {
+			switch calls++; {
+			case calls <= 3:
+				return reply{err: errUnreachable}
+			case calls <= 5:
+				return reply{err: errLost}
+			}
+			return accepted()
+		}
+		began := time.Now()
+		if _, err := b.run(t.Context()); err != nil || time.Since(began) > 20*time.Minute {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		b.want("accepted 3")
+	})
+}
+
+// TestBrokenLimiter: a limiter that fails ends the run; it is not asked for ever.
+func TestBrokenLimiter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, 3)
+		defer b.close()
+		l := newLimiter(t)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b.config.Calls = l
+		if _, err := b.run(t.Context()); !errors.Is(err, limiter.ErrClosed) {
+			t.Errorf("Run: %v", err)
+		}
+		b.want("planned 3")
+	})
+}
+
+// TestBrokenLists: a list that is out of order is waited for once, not once for
+// each machine in doubt.
+func TestBrokenLists(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, 8)
+		defer b.close()
+		b.service.script = func(int, string) reply { return reply{err: errLost} }
+		b.service.listErr = func() error { return meaning(defender.Unknown, 503, errors.New("out of order")) }
+		began := time.Now()
+		_, err := b.run(t.Context())
+		if took := time.Since(began); took > 45*time.Minute {
+			t.Errorf("%v after %s", err, took)
+		}
+		b.want("in_doubt 8")
+	})
+}
+
+// TestWitnessFromAnEarlierRun: the list lags by more than the settling takes;
+// an action that an earlier run had accepted shows it.
+func TestWitnessFromAnEarlierRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, 50)
+		defer func() { b.close() }()
+		b.service.lag = 9 * time.Minute
+		b.service.script = func(nth int, m string) reply {
+			if nth == 1 && m == id(3) {
+				return reply{apply: true, err: errLost}
+			}
+			return accepted()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := b.run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		b.want("accepted 49, in_doubt 1")
+		b.reopen()
+		if _, err := b.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.want("accepted 50")
+		b.effects(50)
+	})
+}
+
+// TestSomebodyElseWasQuicker: while ours was lost on the way, another host had
+// the machine offboarded. There is nothing left to send.
+func TestSomebodyElseWasQuicker(t *testing.T) {
+	t.Parallel()
+	for _, status := range []string{defender.StatusPending, defender.StatusSucceeded} {
+		for _, first := range []error{errLost, errActive} {
+			t.Run(status+" "+first.Error(), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					b := setup(t, 1)
+					defer b.close()
+					b.service.script = func(int, string) reply {
+						b.service.add(id(0), "by somebody else", status)
+						return reply{err: first}
+					}
+					if _, err := b.run(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					e, err := b.campaign.Entry(id(0))
+					if err != nil || e.Origin != journal.Adopted || b.service.requests[id(0)] != 1 {
+						t.Errorf("%+v, %v after %d requests", e, err, b.service.requests[id(0)])
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestAdopt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, 5)
@@ -356,17 +475,17 @@ func TestReadTenant(t *testing.T) {
 		b.service.add(id(2), "failed", "Failed")
 		b.service.add(id(99), "not on the list", defender.StatusPending)
 		c := b.config
-		c.Record, c.Calls, c.Lists = b.campaign, newLimiter(t), newLimiter(t)
+		c.Record, c.Calls, c.ListCalls = b.campaign, newLimiter(t), newLimiter(t)
 		r, err := runner.New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.ReadTenant(t.Context(), b.campaign); err != nil {
+		if err := r.Adopt(t.Context(), b.campaign); err != nil {
 			t.Fatal(err)
 		}
 		b.want("planned 3, accepted 1, succeeded 1")
 		b.service.listErr = func() error { return errForbidden }
-		if err := r.ReadTenant(t.Context(), b.campaign); !errors.Is(err, runner.ErrTenantUnread) {
+		if err := r.Adopt(t.Context(), b.campaign); !errors.Is(err, runner.ErrTenantUnread) {
 			t.Errorf("without permission: %v", err)
 		}
 	})

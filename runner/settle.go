@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -16,31 +15,12 @@ import (
 // say enough for long enough.
 var ErrUnsettled = errors.New("the action list did not settle it")
 
-// doubt is one attempt whose outcome is unknown.
-type doubt struct {
-	owner     Outcomes
-	campaign  string // of the attempt
-	machineID string
-	attempt   int
-	prior     []string // actions that existed before the attempt
-	// active says that the service spoke of an action under way that it
-	// does not list. Absence would contradict it and settles nothing.
-	active bool
-
-	since     time.Time // the attempt was given up, or the run began
-	due       time.Time // of the next look
-	firstLook time.Time // that showed nothing
-	witness   *defender.MachineAction
-}
-
-func (d *doubt) mark() string { return Mark(d.campaign, d.attempt) }
-
 // settler asks the action list about machines in doubt while the other
 // machines go on.
 //
-// All its times are this process's own and monotonic: a doubt found in the
-// journal begins anew when the run begins, so no stamp from another process or
-// a changed clock can shorten a wait.
+// The waits are this process's own and monotonic: a doubt found in the journal
+// begins anew when the run begins, so no stamp from another process or a changed
+// clock can shorten one.
 type settler struct {
 	r       *Runner
 	wait    time.Duration
@@ -49,8 +29,7 @@ type settler struct {
 	mu      sync.Mutex
 	pending []*doubt
 	blind   bool // looking is not allowed
-	latest  *defender.MachineAction
-	at      time.Time // of latest
+	newest  witness
 }
 
 func newSettler(r *Runner) *settler {
@@ -68,7 +47,10 @@ func (s *settler) add(d *doubt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d.since = time.Now()
-	d.due = s.nextLook(d)
+	d.due = d.since
+	if !d.active {
+		d.due = s.nextLook(d)
+	}
 	s.pending = append(s.pending, d)
 	s.wake()
 }
@@ -83,12 +65,13 @@ func (s *settler) open() int {
 	return len(s.pending)
 }
 
-// accepted remembers our newest action. Once the list shows it, the list is no
-// older than it.
-func (s *settler) accepted(a defender.MachineAction) {
+// accepted takes note of an action of ours.
+func (s *settler) accepted(w witness) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.latest, s.at = &a, time.Now()
+	if w.sent.After(s.newest.sent) {
+		s.newest = w
+	}
 }
 
 func (s *settler) wake() {
@@ -145,136 +128,75 @@ func (s *settler) nextLook(d *doubt) time.Time {
 // look asks once about one machine.
 func (s *settler) look(ctx context.Context, d *doubt) error {
 	if s.blind {
-		return s.leave(d, defender.ErrForbidden)
+		s.leave(d, defender.ErrForbidden)
+		return nil
 	}
 	found, err := s.ask(ctx, d)
-	if ctx.Err() != nil {
-		return nil //nolint:nilerr // stopping: the machine stays in doubt, as the journal says
-	}
 	switch {
-	case errors.Is(err, defender.ErrForbidden):
-		s.goBlind()
-		return s.leave(d, err)
+	case ctx.Err() != nil: // stopping: the machine stays in doubt, as the journal says
 	case err != nil:
-		return s.leave(d, err)
+		if errors.Is(err, defender.ErrForbidden) {
+			s.goBlind()
+		}
+		s.leave(d, err)
 	case found.sighting == present:
-		return s.settle(d, journal.Accepted, func() error {
-			return d.owner.Accept(d.machineID, actionOf(found.action), found.origin)
-		})
-	case found.sighting == absent && s.believable(d):
-		return s.settle(d, journal.Planned, func() error {
-			return d.owner.Release(d.machineID, journal.Failure{Reason: journal.ReasonAbsent})
-		})
+		return s.adopt(d, found)
+	case found.sighting == absent:
+		return s.release(d)
 	default:
-		return s.lookAgain(d)
+		s.lookAgain(d)
 	}
-}
-
-// evidence is what a look at the action list found.
-type evidence struct {
-	sighting
-	action defender.MachineAction
-	origin journal.Origin
-}
-
-// ask reads the list. The witness comes first: what the list shows after it has
-// shown the witness is at least as new.
-func (s *settler) ask(ctx context.Context, d *doubt) (evidence, error) {
-	if d.active {
-		return s.underway(ctx, d)
-	}
-	current, err := s.current(ctx, d)
-	if err != nil {
-		return evidence{}, err
-	}
-	actions, err := s.r.directory.offboards(ctx, d.machineID)
-	if err != nil {
-		return evidence{}, err
-	}
-	found, action := sight(actions, d.mark(), d.prior)
-	if found == absent && d.firstLook.IsZero() {
-		d.firstLook = time.Now()
-	}
-	if found == absent && !current {
-		found = unclear
-	}
-	return evidence{found, action, journal.Ours}, nil
-}
-
-// current says whether the list shows our newest action from after the attempt,
-// where there is one.
-func (s *settler) current(ctx context.Context, d *doubt) (bool, error) {
-	s.mu.Lock()
-	if d.witness == nil && s.at.After(d.since) && time.Since(d.since) >= s.share(3) {
-		d.witness = s.latest
-	}
-	s.mu.Unlock()
-	if d.witness == nil {
-		return true, nil
-	}
-	actions, err := s.r.directory.offboards(ctx, d.witness.MachineID)
-	return slices.ContainsFunc(actions, func(a defender.MachineAction) bool { return a.ID == d.witness.ID }), err
-}
-
-// share is n fifths of SettleWait.
-func (s *settler) share(n int) time.Duration { return time.Duration(n) * s.wait / 5 }
-
-// believable says whether a look that shows nothing now proves that nothing
-// arrived: it is the second, far enough from the first, and late enough.
-func (s *settler) believable(d *doubt) bool {
-	return time.Since(d.since) >= s.wait && time.Since(d.firstLook) >= s.share(1)
-}
-
-// underway looks for the machine's Offboard action that is not final, and says
-// whose it is. That the list shows none is no evidence of anything.
-func (s *settler) underway(ctx context.Context, d *doubt) (evidence, error) {
-	actions, err := s.r.directory.offboards(ctx, d.machineID)
-	if err != nil {
-		return evidence{}, err
-	}
-	for _, a := range actions {
-		if a.Type != defender.TypeOffboard || a.Final() {
-			continue
-		}
-		if isOurs(a, d.campaign) && !slices.Contains(d.prior, a.ID) {
-			return evidence{present, a, journal.Ours}, nil
-		}
-		return evidence{present, a, journal.Adopted}, nil
-	}
-	return evidence{sighting: unclear}, nil
-}
-
-func (s *settler) settle(d *doubt, state journal.State, record func() error) error {
-	if err := record(); err != nil {
-		return err
-	}
-	s.remove(d)
-	s.r.emit(Event{Kind: EventSettled, MachineID: d.machineID, Attempt: d.attempt, State: state})
-	s.r.queue.settled(d.machineID, state == journal.Planned)
-	s.r.gate.woken()
 	return nil
 }
 
+// release frees a machine that nothing arrived for. It is sent again unless it
+// has left the list meanwhile.
+func (s *settler) release(d *doubt) error {
+	if err := d.owner.Release(d.machineID, journal.Failure{Reason: journal.ReasonAbsent}); err != nil {
+		return err
+	}
+	entry, err := s.r.c.Record.Entry(d.machineID)
+	if err != nil {
+		return err
+	}
+	s.settled(d, entry.State, "")
+	return nil
+}
+
+func (s *settler) adopt(d *doubt, found evidence) error {
+	if err := d.owner.Accept(d.machineID, actionOf(found.action), found.origin); err != nil {
+		return err
+	}
+	s.settled(d, stateOf(found.action), found.action.ID)
+	return nil
+}
+
+func (s *settler) settled(d *doubt, state journal.State, actionID string) {
+	s.remove(d)
+	s.r.emit(Event{Kind: EventSettled, MachineID: d.machineID, Attempt: d.attempt, State: state, ActionID: actionID})
+	s.r.queue.settled(d.machineID, state == journal.Planned)
+	s.r.gate.woken()
+}
+
 // lookAgain plans the next look, unless looking has gone on for too long.
-func (s *settler) lookAgain(d *doubt) error {
+func (s *settler) lookAgain(d *doubt) {
 	if time.Since(d.since) > s.wait+s.r.c.RetryFor || d.active && time.Since(d.since) >= s.wait {
-		return s.leave(d, ErrUnsettled)
+		s.leave(d, ErrUnsettled)
+		return
 	}
 	s.mu.Lock()
 	d.due = s.nextLook(d)
 	s.mu.Unlock()
 	s.r.emit(Event{Kind: EventLooked, MachineID: d.machineID, Attempt: d.attempt, Wait: time.Until(d.due)})
-	return nil
 }
 
 // leave gives a doubt up: the machine stays in doubt until a person or another
 // run settles it.
-func (s *settler) leave(d *doubt, cause error) error {
+func (s *settler) leave(d *doubt, cause error) {
 	s.remove(d)
 	s.r.emit(Event{Kind: EventLeftInDoubt, MachineID: d.machineID, Attempt: d.attempt, Err: cause})
 	s.r.queue.settled(d.machineID, false)
 	s.r.gate.woken()
-	return nil
 }
 
 func (s *settler) goBlind() {
@@ -287,28 +209,4 @@ func (s *settler) remove(d *doubt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pending = slices.DeleteFunc(s.pending, func(o *doubt) bool { return o == d })
-}
-
-// doubtOf makes the doubt of a machine that the journal says is in doubt; nil
-// when that is another campaign's and cannot be settled here.
-func (r *Runner) doubtOf(st journal.Standing) (*doubt, error) {
-	owner, campaign := r.c.Record, r.name
-	if st.SettledBy != "" {
-		if r.c.Owner == nil {
-			return nil, nil //nolint:nilnil // it stays in doubt, as Config says
-		}
-		var err error
-		if owner, err = r.c.Owner(st.SettledBy); err != nil {
-			return nil, fmt.Errorf("the campaign %q that left a machine in doubt: %w", st.SettledBy, err)
-		}
-		campaign = st.SettledBy
-	}
-	entry, err := owner.Entry(st.MachineID)
-	if err != nil {
-		return nil, err
-	}
-	return &doubt{
-		owner: owner, campaign: campaign, machineID: st.MachineID, attempt: entry.Attempts, prior: entry.Prior,
-		active: entry.Failure != nil && entry.Failure.Code == defender.CodeActiveRequestAlreadyExists,
-	}, nil
 }

@@ -256,8 +256,8 @@ func (b *bench) run(ctx context.Context) (runner.Summary, error) {
 	if c.Calls == nil {
 		c.Calls = newLimiter(b.t)
 	}
-	if c.Lists == nil {
-		c.Lists = newLimiter(b.t)
+	if c.ListCalls == nil {
+		c.ListCalls = newLimiter(b.t)
 	}
 	r, err := runner.New(c)
 	if err != nil {
