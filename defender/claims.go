@@ -81,11 +81,19 @@ func (c Claims) CheckOffboard(tenantID string, audiences ...string) (warnings []
 		return nil, &Error{
 			Op: opCheck, Meaning: Stop,
 			Message: "the token lacks the permission " + PermissionOffboard,
-			Hint: "grant the app " + words(c.AppID) + " the application permission " + PermissionOffboard +
+			Hint: "grant " + c.app() + " the application permission " + PermissionOffboard +
 				" of WindowsDefenderATP, give admin consent and sign in again",
 		}
 	}
 	return c.doubts(audiences), nil
+}
+
+// app names the app registration as well as the token can.
+func (c Claims) app() string {
+	if c.AppID == "" {
+		return "the app"
+	}
+	return "the app " + words(c.AppID)
 }
 
 // opCheck is the name of looking at a token, as errors show it.

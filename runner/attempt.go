@@ -26,10 +26,10 @@ func (r *Runner) attempt(take, flight context.Context, w work) error {
 	token, pass, err := r.admit(take)
 	if err != nil {
 		r.queue.again(w) // not begun, and planned as before
-		if take.Err() != nil {
-			return nil
+		if take.Err() == nil {
+			return err
 		}
-		return err
+		return nil
 	}
 	a, err := r.c.Record.Begin(w.machineID, token.ID())
 	if err != nil {

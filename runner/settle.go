@@ -132,16 +132,14 @@ func (s *settler) look(ctx context.Context, d *doubt) error {
 		return nil
 	}
 	found, err := s.ask(ctx, d)
-	switch {
-	case ctx.Err() != nil: // stopping: the machine stays in doubt, as the journal says
-	case err != nil:
-		if errors.Is(err, defender.ErrForbidden) {
-			s.goBlind()
-		}
-		s.leave(d, err)
-	case found.sighting == present:
+	if err != nil {
+		s.unanswered(ctx, d, err)
+		return nil
+	}
+	switch found.sighting {
+	case present:
 		return s.adopt(d, found)
-	case found.sighting == absent:
+	case absent:
 		return s.release(d)
 	default:
 		s.lookAgain(d)
@@ -176,6 +174,18 @@ func (s *settler) settled(d *doubt, state journal.State, actionID string) {
 	s.r.emit(Event{Kind: EventSettled, MachineID: d.machineID, Attempt: d.attempt, State: state, ActionID: actionID})
 	s.r.queue.settled(d.machineID, state == journal.Planned)
 	s.r.gate.woken()
+}
+
+// unanswered gives a doubt up that cannot be asked about. While stopping it is
+// only left as the journal has it.
+func (s *settler) unanswered(ctx context.Context, d *doubt, cause error) {
+	if ctx.Err() != nil {
+		return
+	}
+	if errors.Is(cause, defender.ErrForbidden) {
+		s.goBlind()
+	}
+	s.leave(d, cause)
 }
 
 // lookAgain plans the next look, unless looking has gone on for too long.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,9 +22,14 @@ func resumeCommand(cmd *cobra.Command, campaign, journalPath string) string {
 	(&campaignFlags{}).bind(&takes)
 	args := []string{"offboard", "resume", "--campaign", campaign, "--journal", journalPath}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Name != "campaign" && f.Name != "journal" && takes.Lookup(f.Name) != nil {
-			args = append(args, "--"+f.Name+"="+f.Value.String())
+		if f.Name == "campaign" || f.Name == "journal" || takes.Lookup(f.Name) == nil {
+			return
 		}
+		value := f.Value.String()
+		if abs, err := filepath.Abs(value); err == nil && f.Name == "ca-file" {
+			value = abs // it may be pasted somewhere else
+		}
+		args = append(args, "--"+f.Name+"="+value)
 	})
 	return commandLine(args...)
 }
@@ -31,27 +37,25 @@ func resumeCommand(cmd *cobra.Command, campaign, journalPath string) string {
 // carryOut runs an enlisted campaign and reports how it stands, whatever ended
 // the run.
 func (s *session) carryOut(ctx context.Context, c *journal.Campaign, resume string) error {
-	last, err := s.begin(c)
+	last, err := begin(c)
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() {
+		s.app.log.Warn().Msg("stopping: finishing what is in flight; once more ends at once")
+	})()
 	summary, err := s.work(ctx, c)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		err = context.Cause(ctx)
+	} else if ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	last.Calls = callsResult{Sent: summary.Sent, Throttled: summary.Throttled}
 	return s.finish(c, last, resume, err)
 }
 
-// begin recovers the journal after a kill and notes that a run has begun.
-func (s *session) begin(c *journal.Campaign) (lastRun, error) {
-	interrupted, err := s.journal.Recover()
-	if err != nil {
-		return lastRun{}, err
-	}
-	for _, e := range interrupted {
-		s.app.log.Warn().Str("machine_id", e.MachineID).Str("campaign", e.Campaign).Msg("in doubt: the last run ended during the request")
-	}
+// begin notes that a run has begun.
+func begin(c *journal.Campaign) (lastRun, error) {
 	counts, err := c.Counts()
 	if err != nil {
 		return lastRun{}, err
@@ -72,9 +76,12 @@ func remember(c *journal.Campaign, last lastRun) error {
 }
 
 func (s *session) work(ctx context.Context, c *journal.Campaign) (runner.Summary, error) {
+	if s.f.settleWait < time.Minute {
+		s.app.log.Warn().Str("settle_wait", s.f.settleWait.String()).Msg("--settle-wait is below the minute that a late request may take to arrive")
+	}
 	report := &progress{log: s.app.log, limiter: s.calls, campaign: c}
 	r, err := runner.New(runner.Config{
-		Service: s.client, Record: c, Calls: s.calls, Lists: s.lists,
+		Service: s.client, Record: c, Calls: s.calls, ListCalls: s.lists,
 		Owner:   func(name string) (runner.Record, error) { return s.journal.Campaign(name) },
 		Workers: s.f.workers, SettleWait: s.f.settleWait, RetryFor: s.f.retryFor,
 		OnEvent: report.event,
@@ -82,7 +89,7 @@ func (s *session) work(ctx context.Context, c *journal.Campaign) (runner.Summary
 	if err != nil {
 		return runner.Summary{}, err
 	}
-	if err := s.readTenant(ctx, r, c); err != nil {
+	if err := s.adopt(ctx, r, c); err != nil {
 		return runner.Summary{}, err
 	}
 	stop, err := report.start(ctx)
@@ -93,15 +100,15 @@ func (s *session) work(ctx context.Context, c *journal.Campaign) (runner.Summary
 	return r.Run(ctx)
 }
 
-// readTenant adopts what other hosts did, once for each campaign, before its
-// first send. Where that is not allowed, a new journal needs somebody's word
+// adopt takes over what other hosts did, before the first send of a campaign and
+// of each new list. Where that is not allowed, a new journal needs somebody's word
 // that there is nothing to adopt.
-func (s *session) readTenant(ctx context.Context, r *runner.Runner, c *journal.Campaign) error {
+func (s *session) adopt(ctx context.Context, r *runner.Runner, c *journal.Campaign) error {
 	counts, err := c.Counts()
 	if err != nil || !c.Info().TenantRead.IsZero() || counts.Of(journal.Planned) == 0 {
 		return err
 	}
-	err = r.ReadTenant(ctx, c)
+	err = r.Adopt(ctx, c)
 	if errors.Is(err, runner.ErrTenantUnread) {
 		return s.withoutTenant(c, err)
 	}
@@ -118,11 +125,11 @@ func (s *session) withoutTenant(c *journal.Campaign, unread error) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.journal.Campaigns()
+	known, err := s.tenantKnown()
 	if err != nil {
 		return err
 	}
-	if !s.f.newJournal && !agreed.NewJournal && len(all) == 1 {
+	if !s.f.newJournal && !agreed.NewJournal && !known {
 		return &commandError{
 			code: exitSignIn, err: unread,
 			hint: "grant Machine.Read.All, or give --new-journal if no other host has offboarded machines of this tenant",
@@ -135,6 +142,22 @@ func (s *session) withoutTenant(c *journal.Campaign, unread error) error {
 		return err
 	}
 	return c.Update(func(i *journal.Info) error { i.Rules = encoded; return nil })
+}
+
+// tenantKnown says whether any campaign of the journal has compared itself with
+// the tenant, or was allowed not to.
+func (s *session) tenantKnown() (bool, error) {
+	all, err := s.journal.Campaigns()
+	for _, info := range all {
+		r, bad := rulesOf(info)
+		if bad != nil {
+			return false, bad
+		}
+		if r.NewJournal || !info.TenantRead.IsZero() {
+			return true, nil
+		}
+	}
+	return false, err
 }
 
 // finish writes the result. The code describes the campaign as it is now, and
@@ -154,17 +177,34 @@ func (s *session) finish(c *journal.Campaign, last lastRun, resume string, cause
 		last.ExitCode = code
 	}
 	r.describe(last)
-	if err := r.write(s.app.env.stdout, s.f.output, counts); err != nil {
+	if err := r.write(s.app.env.stdout, s.f.output, counts, resume); err != nil {
 		cause = errors.Join(cause, fmt.Errorf("write the result: %w", err))
 		code = graver(code, exitUnexpected)
 	}
-	if cause == nil {
-		cause = errors.New("")
-	} else {
-		s.app.log.Warn().Str("command", resume).Msg("to resume")
+	if cause != nil {
+		s.app.tellResume(resume)
 	}
+	return outcomeError(code, cause)
+}
+
+// tellResume prints the command that goes on; for a person as a line to be
+// pasted, which the console form of the log would quote once more.
+func (a *app) tellResume(command string) {
+	if !onConsole(a.env, a.logFormat) {
+		a.log.Warn().Str("command", command).Msg("to resume")
+		return
+	}
+	_, _ = fmt.Fprintf(a.env.stderr, "To resume: %s\n", command)
+}
+
+// outcomeError ends the command with a code; without a cause everything has been
+// said.
+func outcomeError(code exitCode, cause error) error {
 	if code == exitOK {
 		return nil
+	}
+	if cause == nil {
+		cause = errors.New("")
 	}
 	return &commandError{code: code, hint: hintOf(cause), err: cause}
 }

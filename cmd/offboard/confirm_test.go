@@ -1,10 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"offboard/input"
+	"offboard/journal"
+	"offboard/runner"
 )
 
 func TestConfirm(t *testing.T) {
@@ -17,23 +26,60 @@ func TestConfirm(t *testing.T) {
 		machines int
 		want     exitCode
 	}{
-		{"typed the number", listFlags{expect: -1}, true, "1200\n", 1200, exitOK},
-		{"typed it as it is shown", listFlags{expect: -1}, true, "1,200\n", 1200, exitOK},
-		{"typed without a newline", listFlags{expect: -1}, true, "12", 12, exitOK},
-		{"typed yes", listFlags{expect: -1}, true, "y\n", 12, exitUsage},
-		{"typed another number", listFlags{expect: -1}, true, "11\n", 12, exitUsage},
-		{"hung up", listFlags{expect: -1}, true, "", 12, exitUsage},
-		{"nobody there", listFlags{expect: -1}, false, "12\n", 12, exitUsage},
-		{"nobody there, nothing to send", listFlags{expect: -1}, false, "", 0, exitOK},
-		{"yes", listFlags{expect: -1, yes: true}, false, "", 12, exitOK},
-		{"yes to what was expected", listFlags{expect: 12, yes: true}, false, "", 12, exitOK},
-		{"yes to something else", listFlags{expect: 11, yes: true}, false, "", 12, exitGuard},
-		{"expected nothing", listFlags{expect: 0, yes: true}, false, "", 1, exitGuard},
+		{"typed the number", listFlags{}, true, "1200\n", 1200, exitOK},
+		{"typed it as it is shown", listFlags{}, true, "1,200\n", 1200, exitOK},
+		{"typed without a newline", listFlags{}, true, "12", 12, exitOK},
+		{"typed yes", listFlags{}, true, "y\n", 12, exitUsage},
+		{"typed another number", listFlags{}, true, "11\n", 12, exitUsage},
+		{"hung up", listFlags{}, true, "", 12, exitUsage},
+		{"nobody there", listFlags{}, false, "12\n", 12, exitUsage},
+		{"nobody there, nothing to send", listFlags{}, false, "", 0, exitOK},
+		{"yes", listFlags{yes: true}, false, "", 12, exitOK},
 	}
 	for _, c := range cases {
 		a := &app{env: environment{stdin: strings.NewReader(c.typed), stderr: io.Discard, interactive: c.terminal}}
-		if got := codeOf(a.confirm(&c.flags, c.machines, "c")); got != c.want {
+		if got := codeOf(a.confirm(t.Context(), c.machines, &runFlags{listFlags: c.flags})); got != c.want {
 			t.Errorf("%s: exit code %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// TestConfirmCanBeInterrupted: nobody types, and the operator gives up.
+func TestConfirmCanBeInterrupted(t *testing.T) {
+	t.Parallel()
+	typed, _ := io.Pipe()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	a := &app{env: environment{stdin: typed, stderr: io.Discard, interactive: true}}
+	time.AfterFunc(10*time.Millisecond, func() { cancel(interruption{os.Interrupt}) })
+	if err := a.confirm(ctx, 12, &runFlags{}); codeOf(err) != exitInterrupted {
+		t.Errorf("%v: exit code %d", err, codeOf(err))
+	}
+}
+
+func TestPlanCheck(t *testing.T) {
+	t.Parallel()
+	two := preview{send: []input.Machine{{Line: 2, Comment: "why"}, {Line: 3}}}
+	cases := []struct {
+		name   string
+		plan   plan
+		expect int
+		portal bool
+		want   exitCode
+	}{
+		{"fine", plan{preview: two, comment: "why"}, -1, false, exitOK},
+		{"as expected", plan{preview: two, comment: "why"}, 2, false, exitOK},
+		{"more than expected", plan{preview: two, comment: "why"}, 1, false, exitGuard},
+		{"expected nothing", plan{preview: two, comment: "why"}, 0, false, exitGuard},
+		{"at most two", plan{preview: two, comment: "why", rules: rules{Max: 2}}, -1, false, exitOK},
+		{"at most one", plan{preview: two, comment: "why", rules: rules{Max: 1}}, -1, false, exitGuard},
+		{"one without a comment", plan{preview: two}, -1, false, exitUsage},
+		{"portal export", plan{preview: two, comment: "why"}, -1, true, exitGuard},
+		{"portal export with a bound", plan{preview: two, comment: "why", rules: rules{Max: 2}}, -1, true, exitOK},
+	}
+	for _, c := range cases {
+		err := c.plan.check(&input.List{Portal: c.portal}, &runFlags{listFlags: listFlags{expect: c.expect}})
+		if codeOf(err) != c.want {
+			t.Errorf("%s: %v: exit code %d, want %d", c.name, err, codeOf(err), c.want)
 		}
 	}
 }
@@ -88,8 +134,25 @@ func TestGraver(t *testing.T) {
 
 func TestCodeOf(t *testing.T) {
 	t.Parallel()
-	if codeOf(errors.New("what?")) != exitUnexpected || codeOf(nil) != exitOK {
-		t.Error("an unknown error is unexpected, none is fine")
+	canceled := fmt.Errorf("%w: %w", interruption{syscall.SIGTERM}, context.Canceled)
+	for _, c := range []struct {
+		err  error
+		want exitCode
+	}{
+		{nil, exitOK},
+		{errors.New("what?"), exitUnexpected},
+		{interruption{os.Interrupt}, exitInterrupted},
+		{canceled, exitTerminated},
+		{errors.Join(canceled, &input.Error{Err: context.Canceled}), exitTerminated},
+		{errors.Join(canceled, journal.ErrStopped), exitUnexpected},
+		{errors.Join(canceled, journal.ErrDamaged), exitJournal},
+		{fmt.Errorf("%w: %w", runner.ErrTenantUnread, errors.New("403")), exitSignIn},
+		{runner.ErrUnreachable, exitUnreachable},
+		{&input.BadRowsError{}, exitUsage},
+	} {
+		if got := codeOf(c.err); got != c.want {
+			t.Errorf("%v: exit code %d, want %d", c.err, got, c.want)
+		}
 	}
 	for _, m := range meanings {
 		if m.code.reason() == "" {

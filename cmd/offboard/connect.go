@@ -8,11 +8,14 @@ import (
 	"offboard/journal"
 )
 
-// connection is a signed-in client, and what its token says of itself.
+// connection is a client, and what its token says of itself.
 type connection struct {
 	client *defender.Client
-	claims defender.Claims
+	tokens defender.TokenSource
+	cloud  defender.Cloud
 	method string // of sign-in, and why this one
+	claims defender.Claims
+	appID  string // by the token, else as configured; the service counts by it
 }
 
 // endpoint settles where the API and the sign-in are.
@@ -63,6 +66,23 @@ func (a *app) authConfig(f *connectionFlags, cloud defender.Cloud, tenant journa
 // connect builds the client and looks at a token, so that a wrong tenant or a
 // missing permission stops the command before its first call.
 func (a *app) connect(ctx context.Context, f *connectionFlags, tenant journal.Tenant) (*connection, error) {
+	c, err := a.dial(f, tenant)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.signIn(ctx); err != nil {
+		return nil, err
+	}
+	a.log.Debug().Str("method", c.method).Str("app_id", c.appID).Msg("signed in")
+	warnings, err := c.claims.CheckOffboard(tenant.ID, c.cloud.Audiences()...)
+	for _, w := range warnings {
+		a.log.Warn().Msg(w)
+	}
+	return c, err
+}
+
+// dial prepares the sign-in and the client; nothing is sent yet.
+func (a *app) dial(f *connectionFlags, tenant journal.Tenant) (*connection, error) {
 	cloud, err := f.endpoint()
 	if err != nil {
 		return nil, err
@@ -75,36 +95,35 @@ func (a *app) connect(ctx context.Context, f *connectionFlags, tenant journal.Te
 	auth.Transport = transport
 	method, why, err := auth.Choose()
 	if err != nil {
-		return nil, &commandError{code: exitSignIn, err: err, hint: hintOf(err)}
+		return nil, signInError(err)
 	}
-	tokens, err := defender.NewTokens(auth)
-	if err != nil {
-		return nil, &commandError{code: exitSignIn, err: err, hint: hintOf(err)}
+	c := &connection{cloud: cloud, method: method + ": " + why, appID: auth.ClientID}
+	if c.tokens, err = defender.NewTokens(auth); err != nil {
+		return nil, signInError(err)
 	}
-	client, err := defender.New(defender.Config{
-		APIURL: cloud.APIURL, Tokens: tokens, Transport: transport, Timeout: f.timeout,
+	c.client, err = defender.New(defender.Config{
+		APIURL: cloud.APIURL, Tokens: c.tokens, Transport: transport, Timeout: f.timeout,
 		UserAgent: "offboard/" + versionString(),
 	})
 	if err != nil {
 		return nil, usageError("%w", err)
 	}
-	claims, err := a.lookAtToken(ctx, tokens, tenant, cloud)
-	if err != nil {
-		return nil, err
-	}
-	a.log.Debug().Str("method", method).Str("why", why).Str("app_id", claims.AppID).Msg("signed in")
-	return &connection{client: client, claims: claims, method: method + ": " + why}, nil
+	return c, nil
 }
 
-func (a *app) lookAtToken(ctx context.Context, tokens defender.TokenSource, tenant journal.Tenant, cloud defender.Cloud) (defender.Claims, error) {
-	token, err := tokens.Token(ctx)
+func signInError(err error) error {
+	return &commandError{code: exitSignIn, err: err, hint: hintOf(err)}
+}
+
+// signIn takes a token and reads what it says of itself.
+func (c *connection) signIn(ctx context.Context) error {
+	token, err := c.tokens.Token(ctx)
 	if err != nil {
-		return defender.Claims{}, err
+		return err
 	}
-	claims := defender.ParseClaims(token.Value)
-	warnings, err := claims.CheckOffboard(tenant.ID, cloud.Audiences()...)
-	for _, w := range warnings {
-		a.log.Warn().Msg(w)
+	c.claims = defender.ParseClaims(token.Value)
+	if c.claims.AppID != "" {
+		c.appID = c.claims.AppID
 	}
-	return claims, err
+	return nil
 }

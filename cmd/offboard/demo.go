@@ -57,20 +57,12 @@ func (a *app) demo(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = errors.Join(d.Close(), os.RemoveAll(d.dir)) }()
-	if err := d.loseMachines(); err != nil {
-		return err
+	for _, m := range d.sim.Machines()[:demoGone] {
+		d.sim.RemoveMachine(m.ID) // on the list, gone from the tenant
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	return d.play(ctx)
-}
-
-// loseMachines takes machines out of the tenant that are on the list.
-func (d *demonstration) loseMachines() error {
-	for _, m := range d.sim.Machines()[:demoGone] {
-		d.sim.RemoveMachine(m.ID)
-	}
-	return nil
 }
 
 func (d *demonstration) observe(r simulator.Request) {

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"offboard/defender"
 	"offboard/journal"
 	"offboard/runner"
 )
@@ -30,29 +31,41 @@ the journal for reading. Says what each command would lack.`,
 
 // finding is one line of the doctor's report.
 type finding struct {
-	what string
-	err  error
-	note string
+	what, note string
+	err        error
 }
 
 func (a *app) doctor(ctx context.Context, f *campaignFlags) error {
 	f.retryFor = runner.DefaultRetryFor
-	s, err := a.open(ctx, f, journal.Options{ReadOnly: true})
-	if err != nil {
+	if err := f.validateConnection(); err != nil {
 		return err
 	}
+	s := &session{app: a, f: f, tenant: a.journalTenant(&f.connectionFlags), reading: true}
 	defer s.close()
-	findings := []finding{
-		{what: "sign-in", note: fmt.Sprintf("tenant %s, app %s, %s", s.tenant.ID, s.claims.AppID, s.method)},
-		{what: "permission to offboard (run, resume)", note: "Machine.Offboard"},
-		s.checkReading(ctx),
-		s.checkJournal(),
+	if err := s.locate(); err != nil {
+		return err
 	}
-	var failed error
+	findings := []finding{s.examineJournal()}
+	var err error
+	if s.connection, err = a.dial(&f.connectionFlags, s.tenant); err != nil {
+		return err
+	}
+	if err := s.signIn(ctx); err != nil {
+		findings = append(findings, finding{"sign-in", s.method, err})
+	} else {
+		findings = append(findings,
+			finding{what: "sign-in", note: fmt.Sprintf("tenant %s, app %s, %s", s.tenant.ID, s.appID, s.method)},
+			s.examineOffboarding(), s.examineReading(ctx))
+	}
+	return a.reportFindings(findings)
+}
+
+func (a *app) reportFindings(findings []finding) error {
+	code := exitOK
 	for _, c := range findings {
 		verdict := "ok"
 		if c.err != nil {
-			verdict, c.note, failed = "LACKS", c.err.Error(), errors.Join(failed, c.err)
+			verdict, c.note, code = "FAILS", c.err.Error(), graver(code, codeOf(c.err))
 			if hint := hintOf(c.err); hint != "" {
 				c.note += " (" + hint + ")"
 			}
@@ -61,32 +74,44 @@ func (a *app) doctor(ctx context.Context, f *campaignFlags) error {
 			return err
 		}
 	}
-	if failed != nil {
-		return &commandError{code: codeOf(failed), err: errors.New("")}
-	}
-	return nil
+	return outcomeError(code, nil)
 }
 
-// checkReading asks for one action: it shows that the API is there, and
-// whether this app may list.
-func (s *session) checkReading(ctx context.Context) finding {
-	c := finding{what: "permission to list (resolving names, settling doubts, adopting what other hosts did)", note: "Machine.Read.All or Machine.ReadWrite.All"}
-	if c.err = s.openLists(); c.err != nil {
+// examineOffboarding says whether the token allows what run and resume need.
+func (s *session) examineOffboarding() finding {
+	c := finding{what: "offboarding (run, resume)", note: "Machine.Offboard"}
+	if s.claims.Opaque {
+		c.note = "not known: the token cannot be read"
 		return c
 	}
-	token, err := s.lists.Take(ctx)
-	if err != nil {
-		c.err = err
-		return c
+	warnings, err := s.claims.CheckOffboard(s.tenant.ID, s.cloud.Audiences()...)
+	c.err = err
+	if len(warnings) > 0 {
+		c.note += "; " + strings.Join(warnings, "; ")
 	}
-	_, c.err = s.client.Actions(ctx, defender.ActionFilter{Type: defender.TypeOffboard}, defender.Page{Top: 1})
-	token.Answered()
 	return c
 }
 
-func (s *session) checkJournal() finding {
-	if s.journal == nil {
+// examineReading asks for one action: that shows whether the API is there, and
+// whether this app may list.
+func (s *session) examineReading(ctx context.Context) finding {
+	c := finding{
+		what: "listing (settling doubts, adopting what other hosts did, --resolve)",
+		note: "Machine.Read.All or Machine.ReadWrite.All",
+	}
+	if c.err = s.openLists(); c.err == nil {
+		c.err = s.directory.Probe(ctx)
+	}
+	return c
+}
+
+func (s *session) examineJournal() finding {
+	err := s.openJournal(journal.Options{ReadOnly: true})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return finding{what: "journal", note: "none yet at " + s.path}
+	case err != nil:
+		return finding{what: "journal", err: err}
 	}
 	return finding{what: "journal", note: s.journal.Path()}
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"offboard/input"
@@ -18,16 +21,22 @@ type rehearsal struct {
 	TenantID     string    `json:"tenant_id"`
 	Journal      string    `json:"journal"`
 	WouldSend    []string  `json:"would_send"`
-	NotOnboarded int       `json:"not_onboarded"`
-	Settled      int       `json:"already_settled"`
-	InDoubt      int       `json:"in_doubt"`
-	Ended        int       `json:"ended"`
+	LeftOut      []leftOut `json:"left_out"`
 	Duplicates   int       `json:"duplicates"`
 	BadRows      int       `json:"bad_rows"`
+	TenantListed bool      `json:"tenant_listed"`
 	EndsAt       time.Time `json:"ends_at"`
 }
 
-// dryRun does everything that a run does before its first write.
+// leftOut is a machine that would not be sent, and why.
+type leftOut struct {
+	MachineID string `json:"machine_id"`
+	Reason    string `json:"reason"`
+	Campaign  string `json:"campaign,omitempty"`
+}
+
+// dryRun does everything that a run does before its first write, and fails
+// after it has shown what would happen if a guard refuses it.
 func (a *app) dryRun(ctx context.Context, list *input.List, f *runFlags) error {
 	s, err := a.open(ctx, &f.campaignFlags, journal.Options{ReadOnly: true})
 	if err != nil {
@@ -41,28 +50,55 @@ func (a *app) dryRun(ctx context.Context, list *input.List, f *runFlags) error {
 	if err := s.openCalls(limiter.ReadLedger); err != nil {
 		return err
 	}
-	takes := s.calls.Forecast(len(p.preview.send))
+	takes := s.calls.Forecast(len(p.send))
 	r := rehearsal{
 		DryRun: true, Campaign: f.campaign, TenantID: s.tenant.ID, Journal: s.path,
-		WouldSend: []string{}, NotOnboarded: len(list.NotOnboarded), Settled: len(p.preview.settled),
-		InDoubt: len(p.preview.doubted), Ended: len(p.preview.ended),
+		WouldSend: []string{}, LeftOut: leftOuts(list, p.preview), TenantListed: !p.blind,
 		Duplicates: list.Duplicates, BadRows: list.BadRows, EndsAt: time.Now().Add(takes).UTC().Truncate(time.Second),
 	}
-	for _, m := range p.preview.send {
+	for _, m := range p.send {
 		r.WouldSend = append(r.WouldSend, m.ID)
 	}
 	if f.output == "json" {
-		return json.NewEncoder(a.env.stdout).Encode(r)
+		err = json.NewEncoder(a.env.stdout).Encode(r)
+	} else {
+		err = r.write(a.env.stdout, p.send, takes)
 	}
-	for _, m := range p.preview.send {
-		if _, err := fmt.Fprintf(a.env.stdout, "would send  %s  %q\n", m.ID, m.Name); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
-	_, err = fmt.Fprintf(a.env.stdout, `Dry run of campaign %s: %s would be sent, in %s under the limits (at the earliest %s).
-Left out: %s not onboarded, %s settled already, %s in doubt, %s ended in this campaign; %s merged, %s bad.
-Nothing was sent and nothing was written.
-`, r.Campaign, plural(len(r.WouldSend), "machine"), takes.Round(time.Second), r.EndsAt.Format(time.RFC3339),
-		grouped(r.NotOnboarded), grouped(r.Settled), grouped(r.InDoubt), grouped(r.Ended), plural(r.Duplicates, "duplicate"), plural(r.BadRows, "row"))
+	return p.check(list, f)
+}
+
+func leftOuts(list *input.List, p preview) []leftOut {
+	out := []leftOut{}
+	for _, m := range list.NotOnboarded {
+		out = append(out, leftOut{m.ID, "not onboarded, says the list", ""})
+	}
+	for _, k := range slices.Concat(p.settled, p.doubted, p.ended) {
+		out = append(out, leftOut{k.MachineID, k.State.String(), k.Campaign})
+	}
+	for _, m := range p.adopted {
+		out = append(out, leftOut{m.ID, "the tenant has an action for it", ""})
+	}
+	for _, st := range p.leaving {
+		out = append(out, leftOut{st.MachineID, "left the list", ""})
+	}
+	return out
+}
+
+func (r rehearsal) write(w io.Writer, send []input.Machine, takes time.Duration) error {
+	var b strings.Builder
+	for _, m := range send {
+		fmt.Fprintf(&b, "would send  %s  %q\n", m.ID, m.Name)
+	}
+	for _, l := range r.LeftOut {
+		fmt.Fprintf(&b, "left out    %s  %s\n", l.MachineID, strings.TrimSpace(l.Reason+" "+l.Campaign))
+	}
+	fmt.Fprintf(&b, "Dry run of campaign %s: %s would be sent, in %s under the limits (at the earliest %s); %s left out; %s merged, %s bad.\n",
+		r.Campaign, plural(len(r.WouldSend), "machine"), takes.Round(time.Second), r.EndsAt.Format(time.RFC3339),
+		grouped(len(r.LeftOut)), plural(r.Duplicates, "duplicate"), plural(r.BadRows, "row"))
+	b.WriteString("Nothing was sent and nothing was written.\n")
+	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"offboard/defender"
 	"offboard/input"
 	"offboard/journal"
+	"offboard/limiter"
 	"offboard/runner"
 )
 
@@ -106,6 +107,10 @@ func codeOf(err error) exitCode {
 		return exitLocked
 	case errors.As(err, &command):
 		return command.code
+	case isAny(err, journal.ErrStopped, limiter.ErrClosed, limiter.ErrBusy):
+		return exitUnexpected
+	case errors.Is(err, context.Canceled) && errors.As(err, &signal):
+		return signal.code()
 	case errors.As(err, &list), errors.As(err, &rows),
 		isAny(err, journal.ErrNoCampaign, runner.ErrCampaignName, runner.ErrConfig):
 		return exitUsage
@@ -114,10 +119,7 @@ func codeOf(err error) exitCode {
 	case errors.As(err, &api) && api.Meaning == defender.Stop:
 		return exitSignIn
 	case errors.As(err, &signal):
-		if signal.signal == os.Interrupt {
-			return exitInterrupted
-		}
-		return exitTerminated
+		return signal.code()
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case isAny(err, runner.ErrUnreachable, defender.ErrUnreachable):
@@ -125,6 +127,13 @@ func codeOf(err error) exitCode {
 	default:
 		return exitUnexpected
 	}
+}
+
+func (i interruption) code() exitCode {
+	if i.signal == os.Interrupt {
+		return exitInterrupted
+	}
+	return exitTerminated
 }
 
 func isAny(err error, targets ...error) bool {
@@ -143,6 +152,7 @@ func hintOf(err error) string {
 		list    *input.Error
 		api     *defender.Error
 		record  *journal.Error
+		quota   *limiter.Error
 	)
 	switch {
 	case errors.As(err, &command) && command.hint != "":
@@ -151,6 +161,8 @@ func hintOf(err error) string {
 		return list.Hint
 	case errors.As(err, &record) && record.Hint != "":
 		return record.Hint
+	case errors.As(err, &quota) && quota.Hint != "":
+		return quota.Hint
 	case errors.As(err, &api):
 		return api.Hint
 	}

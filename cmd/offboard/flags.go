@@ -60,7 +60,7 @@ func (f *quotaFlags) limits() (limiter.Config, error) {
 	}
 	var err error
 	if c.Pace, err = limiter.ParsePace(f.pace); err != nil {
-		return c, usageError("--pace: %w", err)
+		return c, usageError("--pace %q is not burst or even", f.pace)
 	}
 	if f.perMinute < 1 || f.perHour < 1 {
 		return c, usageError("--per-minute and --per-hour are at least 1")

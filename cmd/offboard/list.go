@@ -58,7 +58,7 @@ func (a *app) readList(ctx context.Context, path string, f *listFlags) (*input.L
 		Format: format, SkipBadRows: f.onBadRow == "skip", IncludeNotOnboarded: f.includeNotOnboarded,
 		Resolve: f.resolve, Stdin: a.env.stdin,
 	}
-	if f.rejects != "" {
+	if f.rejects != "" && !f.dryRun {
 		options.Rejects = rejects
 	}
 	list, err := input.Read(ctx, path, options)
@@ -69,10 +69,6 @@ func (a *app) readList(ctx context.Context, path string, f *listFlags) (*input.L
 		return nil, err
 	}
 	a.describeList(list)
-	if list.Portal && f.max == 0 {
-		return nil, guardError("give --max N",
-			"%s is a Defender portal export, which holds every device of the tenant whatever was filtered on screen", list.Path)
-	}
 	return list, nil
 }
 
@@ -88,12 +84,7 @@ func (a *app) describeList(l *input.List) {
 
 // nameLeftOut names machines that the list says have no sensor to stop.
 func (a *app) nameLeftOut(machines []input.Machine) {
-	const shown = 20
-	for i, m := range machines {
-		if i == shown {
-			a.log.Warn().Msgf("left out, not onboarded: %s more", grouped(len(machines)-shown))
-			return
-		}
+	for _, m := range machines {
 		a.log.Warn().Str("machine_id", m.ID).Str("name", m.Name).Int("line", m.Line).Msg("left out, not onboarded")
 	}
 }
@@ -136,6 +127,10 @@ func (s *session) resolveRows(ctx context.Context, l *input.List, f *listFlags) 
 // They are bad rows like any other.
 func (a *app) refuseUnresolved(l *input.List, found runner.Resolved, f *listFlags) error {
 	var lines []string
+	hint := "--on-bad-row skip goes on without them"
+	if len(found.Ambiguous) > 0 {
+		hint = "--ambiguous newest or all takes them; " + hint
+	}
 	for _, row := range found.Unmatched {
 		lines = append(lines, fmt.Sprintf("line %d: no machine in the inventory matches %q", row.Line, strings.TrimSpace(row.Name+" "+row.AADDeviceID)))
 	}
@@ -147,7 +142,7 @@ func (a *app) refuseUnresolved(l *input.List, found runner.Resolved, f *listFlag
 	}
 	if f.onBadRow != "skip" {
 		return &commandError{
-			code: exitUsage, hint: "--ambiguous newest|all, or --on-bad-row skip",
+			code: exitUsage, hint: hint,
 			err: fmt.Errorf("%s could not be resolved:\n%s", plural(len(lines), "row"), strings.Join(lines, "\n")),
 		}
 	}

@@ -8,13 +8,17 @@ import (
 
 func newLogger(env environment, format string, level zerolog.Level) zerolog.Logger {
 	w := zerolog.SyncWriter(env.stderr) // workers log at the same time
-	if format == "console" || format == "auto" && env.terminal {
+	if onConsole(env, format) {
 		w = zerolog.ConsoleWriter{
 			Out: w, TimeFormat: time.TimeOnly,
 			NoColor: !env.terminal || env.getenv("NO_COLOR") != "",
 		}
 	}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+func onConsole(env environment, format string) bool {
+	return format == "console" || format == "auto" && env.terminal
 }
 
 func (a *app) configureLog() error {

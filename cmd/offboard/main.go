@@ -21,20 +21,16 @@ type interruption struct{ signal os.Signal }
 
 func (i interruption) Error() string { return "interrupted by " + i.signal.String() }
 
-// withSignals cancels the context at the first signal. From then on signals
-// have their default effect again, so the second ends the process at once;
-// the journal makes that as safe as a kill.
+// withSignals cancels the context at the first signal and ends the process at
+// the second; the journal makes that as safe as a kill.
 func withSignals(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		select {
-		case s := <-signals:
-			signal.Stop(signals)
-			cancel(interruption{s})
-		case <-ctx.Done():
-		}
+		first := <-signals
+		cancel(interruption{first})
+		os.Exit(int(codeOf(interruption{<-signals})))
 	}()
 	return ctx, func() { cancel(nil) }
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 
@@ -29,13 +30,14 @@ func (a *app) openOffline(f *offlineFlags, o journal.Options) (*journal.Journal,
 	if err != nil {
 		return nil, err
 	}
-	if tenant.ID == "" || f.journal != "" {
-		tenant = journal.Tenant{} // as it is bound
-	}
+	// The zero tenant never creates a journal, and takes it as it is bound.
 	o.Operator = operator()
-	j, err := journal.Open(path, tenant, o)
+	j, err := journal.Open(path, journal.Tenant{}, o)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usageError("there is no journal at %s", path)
+	}
+	if err == nil && f.tenant != "" && j.Tenant().ID != tenant.ID {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, journal.ErrForeign), j.Close())
 	}
 	return j, err
 }

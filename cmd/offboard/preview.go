@@ -1,18 +1,24 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"offboard/input"
 	"offboard/journal"
+	"offboard/runner"
 )
 
 // preview is what a run of a list would do, found without changing anything.
 type preview struct {
 	send    []input.Machine
-	settled []known // accepted or further, in whichever campaign
-	doubted []known // in doubt: asked about, not sent
-	ended   []known // rejected or ended otherwise in this campaign
+	settled []known            // accepted or further, in whichever campaign
+	doubted []known            // in doubt: asked about, not sent
+	ended   []known            // rejected or ended otherwise in this campaign
+	adopted []input.Machine    // with an action in the tenant that stands
+	leaving []journal.Standing // planned in the campaign, and no longer on the list
+	// blind: the tenant's actions may not be listed, so adopted is empty.
+	blind bool
 }
 
 // known is a machine of the list that the journal has something to say of.
@@ -21,57 +27,127 @@ type known struct {
 	journal.Live
 }
 
-// previewOf compares a list with the journal, which may be nil. A machine that
+// preview compares a list with the journal and with the tenant. A machine that
 // any campaign holds live is not sent, nor is one that this campaign has an
-// outcome for.
-func previewOf(j *journal.Journal, campaign string, machines []input.Machine) (preview, error) {
-	records, err := outcomes(j, campaign)
-	if err != nil {
-		return preview{}, err
-	}
+// outcome for, nor one that the tenant has an action for.
+func (s *session) preview(ctx context.Context, list *input.List, campaign string) (preview, error) {
 	var p preview
-	for _, m := range machines {
-		l, ok := records[m.ID]
-		switch k := (known{m, l}); {
-		case !ok:
+	records, err := s.outcomes(campaign)
+	if err != nil {
+		return p, err
+	}
+	for _, m := range list.Machines {
+		p.sort(m, records)
+	}
+	if p.leaving, err = s.leaving(campaign, list); err != nil {
+		return p, err
+	}
+	return p, s.previewTenant(ctx, &p)
+}
+
+func (p *preview) sort(m input.Machine, records map[string]journal.Live) {
+	l, ok := records[m.ID]
+	switch k := (known{m, l}); {
+	case !ok:
+		p.send = append(p.send, m)
+	case l.State == journal.Sending, l.State == journal.InDoubt:
+		p.doubted = append(p.doubted, k)
+	case l.State.Live():
+		p.settled = append(p.settled, k)
+	default:
+		p.ended = append(p.ended, k)
+	}
+}
+
+// previewTenant takes out what another host has sent.
+func (s *session) previewTenant(ctx context.Context, p *preview) error {
+	if len(p.send) == 0 {
+		return nil
+	}
+	if err := s.openLists(); err != nil {
+		return err
+	}
+	wanted := make(map[string]bool, len(p.send))
+	for _, m := range p.send {
+		wanted[m.ID] = true
+	}
+	tenant, err := s.directory.ReadTenant(ctx, func(id string) bool { return wanted[id] })
+	if errors.Is(err, runner.ErrTenantUnread) {
+		p.blind = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	send := p.send
+	p.send = nil
+	for _, m := range send {
+		if _, stands := tenant.Standing[m.ID]; stands {
+			p.adopted = append(p.adopted, m)
+		} else {
 			p.send = append(p.send, m)
-		case l.State == journal.Sending, l.State == journal.InDoubt:
-			p.doubted = append(p.doubted, k)
-		case l.State.Live():
-			p.settled = append(p.settled, k)
-		default:
-			p.ended = append(p.ended, k)
 		}
 	}
-	return p, nil
+	return nil
+}
+
+// campaign returns the campaign of that name, nil if there is none.
+func (s *session) campaign(name string) (*journal.Campaign, error) {
+	if s.journal == nil {
+		return nil, nil //nolint:nilnil // no journal, no campaign
+	}
+	c, err := s.journal.Campaign(name)
+	if errors.Is(err, journal.ErrNoCampaign) {
+		return nil, nil //nolint:nilnil // see above
+	}
+	return c, err
 }
 
 // outcomes finds the machines that have an outcome, or may have: live in any
 // campaign, or ended in this one.
-func outcomes(j *journal.Journal, campaign string) (map[string]journal.Live, error) {
+func (s *session) outcomes(campaign string) (map[string]journal.Live, error) {
 	found := map[string]journal.Live{}
-	if j == nil {
-		return found, nil
-	}
-	c, err := j.Campaign(campaign)
-	if err != nil && !errors.Is(err, journal.ErrNoCampaign) {
-		return nil, err
+	c, err := s.campaign(campaign)
+	if err != nil || s.journal == nil {
+		return found, err
 	}
 	if c != nil {
-		for s, err := range c.Standing() {
+		for st, err := range c.Standing() {
 			if err != nil {
 				return nil, err
 			}
-			if s.State.Final() {
-				found[s.MachineID] = journal.Live{MachineID: s.MachineID, Campaign: campaign, State: s.State, Updated: s.Updated}
+			if st.State.Final() {
+				found[st.MachineID] = journal.Live{MachineID: st.MachineID, Campaign: campaign, State: st.State, Updated: st.Updated}
 			}
 		}
 	}
-	for l, err := range j.Live() {
+	for l, err := range s.journal.Live() {
 		if err != nil {
 			return nil, err
 		}
 		found[l.MachineID] = l
 	}
 	return found, nil
+}
+
+// leaving finds the campaign's planned machines that a list no longer holds.
+func (s *session) leaving(campaign string, list *input.List) ([]journal.Standing, error) {
+	c, err := s.campaign(campaign)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	listed := make(map[string]bool, len(list.Machines))
+	for _, m := range list.Machines {
+		listed[m.ID] = true
+	}
+	var gone []journal.Standing
+	for st, err := range c.Standing() {
+		if err != nil {
+			return nil, err
+		}
+		if st.State == journal.Planned && !listed[st.MachineID] {
+			gone = append(gone, st)
+		}
+	}
+	return gone, nil
 }

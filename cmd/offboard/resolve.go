@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -61,6 +62,8 @@ func (a *app) resolve(ctx context.Context, ids []string, f *resolveFlags) error 
 			ids = append(ids, m.ID)
 		}
 	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
 	j, err := a.openOffline(&f.offlineFlags, journal.Options{})
 	if err != nil {
 		return err

@@ -91,13 +91,17 @@ func (r *result) describe(last lastRun) {
 	r.EndedAt, r.ExitCode, r.ExitReason = &last.EndedAt, &code, last.ExitReason
 }
 
-func (r result) write(w io.Writer, form string, counts journal.Counts) error {
+func (r result) write(w io.Writer, form string, counts journal.Counts, resume string) error {
 	if form == "json" {
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
 		return e.Encode(r)
 	}
-	_, err := fmt.Fprintf(w, "%s\n", lastWords(r, counts))
+	words := lastWords(r, counts)
+	if next := nextStep(r, counts, resume); next != "" {
+		words += "\nNext: " + next
+	}
+	_, err := fmt.Fprintln(w, words)
 	return err
 }
 
@@ -117,26 +121,20 @@ func lastWords(r result, c journal.Counts) string {
 	add(journal.Cancelled, "cancelled", false)
 	add(journal.Rejected, "rejected", true)
 	add(journal.InDoubt, "in doubt", true)
-	add(journal.Sending, "sending (the run was killed, or is still going)", false)
+	add(journal.Sending, "cut off while being sent", false)
 	add(journal.Excluded, "left out", false)
-	words := fmt.Sprintf("Campaign %s, %s: %s.", r.Campaign, plural(c.Total(), "machine"), strings.Join(parts, "; "))
-	if next := nextStep(r, c); next != "" {
-		words += "\nNext: " + next
-	}
-	return words
+	return fmt.Sprintf("Campaign %s, %s: %s.", r.Campaign, plural(c.Total(), "machine"), strings.Join(parts, "; "))
 }
 
 // nextStep is the one command that takes the campaign further.
-func nextStep(r result, c journal.Counts) string {
-	here := []string{"--campaign", r.Campaign, "--journal", r.Journal}
+func nextStep(r result, c journal.Counts, resume string) string {
 	switch {
 	case c.Of(journal.Planned)+c.Of(journal.Sending) > 0:
-		return commandLine(append([]string{"offboard", "resume"}, here...)...)
+		return resume
 	case c.Of(journal.InDoubt) > 0:
-		return commandLine(append([]string{"offboard", "resume"}, here...)...) +
-			", which asks the service again; or 'offboard resolve' with your own verdict"
+		return resume + ", which asks the service again; or 'offboard resolve' with your own verdict"
 	case c.Of(journal.Rejected) > 0:
-		return "the reasons: " + commandLine(append([]string{"offboard", "status", "--verbose"}, here...)...)
+		return "the reasons: " + commandLine("offboard", "status", "--verbose", "--campaign", r.Campaign, "--journal", r.Journal)
 	default:
 		return ""
 	}

@@ -79,13 +79,17 @@ func chooseCampaign(j *journal.Journal, name string) (*journal.Campaign, error) 
 	case len(open) == 0 && len(all) == 1:
 		return j.Campaign(all[0].Name)
 	case len(all) == 0:
-		return nil, usageError("the journal %s holds no campaign; start one with 'offboard run LIST'", j.Path())
+		return nil, noCampaign(j)
 	default:
 		return nil, &commandError{
 			code: exitUsage, hint: "give --campaign NAME",
 			err: errors.New(severalCampaigns(open, all)),
 		}
 	}
+}
+
+func noCampaign(j *journal.Journal) error {
+	return usageError("the journal %s holds no campaign; start one with 'offboard run LIST'", j.Path())
 }
 
 func severalCampaigns(open []*journal.Campaign, all []journal.Info) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -27,6 +28,9 @@ func run(ctx context.Context, args []string, env environment) exitCode {
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
 	err := root.ExecuteContext(ctx)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err) // which signal it was
+	}
 	if err != nil {
 		a.complain(err)
 	}
@@ -76,6 +80,10 @@ calls a minute and 1,500 an hour. It can be killed at any instant and resumed.`,
 		a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Args = knownCommand
+		completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
 	explainExitStatus(root)
 	return root
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +71,10 @@ func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := a.confirm(&f.listFlags, len(p.preview.send), f.campaign); err != nil {
+	if err := p.check(list, f); err != nil {
+		return err
+	}
+	if err := a.confirm(ctx, len(p.send), f); err != nil {
 		return err
 	}
 	if err := s.prepare(); err != nil {
@@ -87,42 +92,39 @@ type plan struct {
 	existing *journal.Campaign // nil: a new campaign
 	comment  string
 	rules    rules
-	preview  preview
+	preview
 }
 
-// plan resolves the list and checks it against the campaign's rules and the
-// journal. It changes nothing.
+// plan resolves the list and compares it with the campaign's rules, the journal
+// and the tenant. It changes nothing.
 func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan, error) {
-	if err := s.resolveRows(ctx, list, &f.listFlags); err != nil {
-		return plan{}, err
+	p := plan{
+		comment: strings.TrimSpace(f.comment),
+		rules:   rules{Max: f.max, IncludeNotOnboarded: f.includeNotOnboarded, NewJournal: f.newJournal},
 	}
-	p := plan{comment: f.comment, rules: rules{Max: f.max, IncludeNotOnboarded: f.includeNotOnboarded}}
-	if err := s.existing(&p, f); err != nil {
-		return plan{}, err
+	if err := s.resolveRows(ctx, list, &f.listFlags); err != nil {
+		return p, err
+	}
+	if err := s.existing(&p, f.campaign); err != nil {
+		return p, err
 	}
 	var err error
-	if p.preview, err = previewOf(s.journal, f.campaign, list.Machines); err != nil {
-		return plan{}, err
+	if p.preview, err = s.preview(ctx, list, f.campaign); err != nil {
+		return p, err
 	}
-	s.app.nameSettled(p.preview)
-	return p, p.check()
+	s.app.namePreview(p.preview)
+	return p, nil
 }
 
 // existing takes comment and rules from the campaign if there is one; this
 // run's flags may only tighten them.
-func (s *session) existing(p *plan, f *runFlags) error {
-	if s.journal == nil {
-		return nil
-	}
-	c, err := s.journal.Campaign(f.campaign)
-	if errors.Is(err, journal.ErrNoCampaign) {
-		return nil
-	}
-	if err != nil {
+func (s *session) existing(p *plan, name string) error {
+	c, err := s.campaign(name)
+	if err != nil || c == nil {
 		return err
 	}
 	info := c.Info()
-	if f.comment != "" && info.Comment != "" && f.comment != info.Comment {
+	if p.comment != "" && info.Comment != "" && p.comment != info.Comment {
 		return usageError("campaign %q was begun with --comment %q, which stays; give --campaign another name for another purpose", info.Name, info.Comment)
 	}
 	begun, err := rulesOf(info)
@@ -139,32 +141,43 @@ func (s *session) existing(p *plan, f *runFlags) error {
 	return nil
 }
 
-func (p plan) check() error {
-	if n := len(p.preview.send); p.rules.Max > 0 && n > p.rules.Max {
+// check refuses a plan that the guards do not allow.
+func (p plan) check(list *input.List, f *runFlags) error {
+	n := len(p.send)
+	switch {
+	case list.Portal && p.rules.Max == 0:
+		return guardError("give --max N",
+			"%s is a Defender portal export, which holds every device of the tenant whatever was filtered on screen", list.Path)
+	case p.rules.Max > 0 && n > p.rules.Max:
 		return guardError("check the list; nothing was sent", "%s would be sent, more than --max %d allows", plural(n, "machine"), p.rules.Max)
-	}
-	if p.comment != "" {
+	case f.expect >= 0 && n != f.expect:
+		return guardError("check the list, or give --expect the number that is meant",
+			"%s would be sent, not the %d that --expect allows", plural(n, "machine"), f.expect)
+	case p.comment != "":
 		return nil
 	}
-	for _, m := range p.preview.send {
-		if m.Comment == "" {
+	for _, m := range p.send {
+		if strings.TrimSpace(m.Comment) == "" {
 			return usageError("line %d has no comment: give --comment with the reason for the campaign", m.Line)
 		}
 	}
 	return nil
 }
 
-// nameSettled says which machines are left alone, since when, and who sent
-// them.
-func (a *app) nameSettled(p preview) {
-	const shown = 20
-	for i, k := range slices.Concat(p.settled, p.doubted) {
-		if i == shown {
-			a.log.Info().Msgf("and %s more that are not sent again", grouped(len(p.settled)+len(p.doubted)-shown))
-			return
-		}
+// namePreview says which machines are left alone, since when, and who sent them.
+func (a *app) namePreview(p preview) {
+	for _, k := range slices.Concat(p.settled, p.doubted) {
 		a.log.Info().Str("machine_id", k.MachineID).Str("name", k.machine.Name).Str("state", k.State.String()).
 			Str("campaign", k.Campaign).Time("since", k.Updated).Msg("not sent again")
+	}
+	for _, m := range p.adopted {
+		a.log.Info().Str("machine_id", m.ID).Str("name", m.Name).Msg("not sent again: the tenant has an action for it")
+	}
+	for _, st := range p.leaving {
+		a.log.Warn().Str("machine_id", st.MachineID).Msg("left the list and is left out")
+	}
+	if p.blind {
+		a.log.Warn().Msg("what other hosts sent is not known: the tenant's actions cannot be listed")
 	}
 }
 
@@ -179,7 +192,9 @@ func (s *session) enlist(list *input.List, p plan, f *runFlags) (*journal.Campai
 		c, err = s.journal.StartCampaign(journal.Info{Name: f.campaign, Comment: p.comment, Rules: encoded})
 	} else {
 		err = c.Update(func(i *journal.Info) error {
-			i.Comment, i.Rules = p.comment, encoded
+			// The list may have machines that nobody has compared with the
+			// tenant yet.
+			i.Comment, i.Rules, i.TenantRead = p.comment, encoded, time.Time{}
 			return nil
 		})
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"time"
 
@@ -31,7 +32,15 @@ func (f *campaignFlags) bind(fs *pflag.FlagSet) {
 }
 
 func (f *campaignFlags) validate() error {
-	return errors.Join(f.workFlags.validate(), f.outputFlag.validate())
+	return errors.Join(f.validateConnection(), f.workFlags.validate(), f.outputFlag.validate())
+}
+
+func (f *campaignFlags) validateConnection() error {
+	_, err := f.limits()
+	if f.timeout <= 0 {
+		err = errors.Join(err, usageError("--timeout %s is not above 0", f.timeout))
+	}
+	return err
 }
 
 // session is everything that a campaign is carried out with.
@@ -41,6 +50,7 @@ type session struct {
 
 	tenant  journal.Tenant
 	path    string // of the journal
+	reading bool   // nothing may be created or changed
 	journal *journal.Journal
 	*connection
 	calls, lists *limiter.Limiter
@@ -50,7 +60,7 @@ type session struct {
 // open locks the journal if there is one and signs in, in this order: a second
 // run learns at once that there is a first. Nothing is created before prepare.
 func (a *app) open(ctx context.Context, f *campaignFlags, o journal.Options) (_ *session, err error) {
-	s := &session{app: a, f: f, tenant: a.journalTenant(&f.connectionFlags)}
+	s := &session{app: a, f: f, tenant: a.journalTenant(&f.connectionFlags), reading: o.ReadOnly}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -59,10 +69,8 @@ func (a *app) open(ctx context.Context, f *campaignFlags, o journal.Options) (_ 
 	if err := s.locate(); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(s.path); err == nil {
-		if err := s.openJournal(o); err != nil {
-			return nil, err
-		}
+	if err := s.openJournal(o); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
 	s.connection, err = a.connect(ctx, &f.connectionFlags, s.tenant)
 	return s, err
@@ -72,12 +80,24 @@ func (a *app) open(ctx context.Context, f *campaignFlags, o journal.Options) (_ 
 // what is missing.
 func (s *session) prepare() error {
 	if s.journal == nil {
-		if err := s.openJournal(journal.Options{}); err != nil {
+		if err := s.createJournal(journal.Options{}); err != nil {
 			return err
 		}
 	}
 	s.app.log.Info().Str("journal", s.journal.Path()).Bool("new", s.journal.Created()).Msg("journal open")
+	if err := s.recoverKilled(); err != nil {
+		return err
+	}
 	return errors.Join(s.openCalls(limiter.OpenLedger), s.openLists())
+}
+
+// recoverKilled turns what a killed run left as sending into doubts.
+func (s *session) recoverKilled() error {
+	interrupted, err := s.journal.Recover()
+	for _, e := range interrupted {
+		s.app.log.Warn().Str("machine_id", e.MachineID).Str("campaign", e.Campaign).Msg("in doubt: the last run ended during the request")
+	}
+	return err
 }
 
 func (s *session) locate() (err error) {
@@ -88,7 +108,15 @@ func (s *session) locate() (err error) {
 	return err
 }
 
-func (s *session) openJournal(o journal.Options) (err error) {
+// openJournal opens the journal if it exists; the error is fs.ErrNotExist if not.
+func (s *session) openJournal(o journal.Options) error {
+	if _, err := os.Stat(s.path); err != nil {
+		return err
+	}
+	return s.createJournal(o)
+}
+
+func (s *session) createJournal(o journal.Options) (err error) {
 	o.Operator = operator()
 	s.journal, err = journal.Open(s.path, s.tenant, o)
 	return err
@@ -105,16 +133,28 @@ func (s *session) openCalls(open opener) error {
 	return err
 }
 
-// openLists opens the quota of the list APIs.
+// openLists opens the quota of the list APIs. A command that may create nothing
+// does without a ledger where there is none yet.
 func (s *session) openLists() (err error) {
 	if s.lists != nil {
 		return nil
 	}
-	if s.lists, err = s.openLimiter("list", nil, limiter.OpenLedger); err != nil {
+	open := limiter.OpenLedger
+	if s.reading {
+		open = existingLedger
+	}
+	if s.lists, err = s.openLimiter("list", nil, open); err != nil {
 		return err
 	}
 	s.directory = runner.NewDirectory(s.client, s.lists, s.f.retryFor)
 	return nil
+}
+
+func existingLedger(path string, recent []limiter.Call) (*limiter.Ledger, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // the limiter then counts in memory
+	}
+	return limiter.OpenLedger(path, recent)
 }
 
 // opener is [limiter.OpenLedger] or [limiter.ReadLedger].
@@ -125,12 +165,15 @@ func (s *session) openLimiter(api string, recent []limiter.Call, open opener) (*
 	if err != nil {
 		return nil, err
 	}
-	path, err := s.app.ledgerPath(s.tenant, s.claims.AppID, api)
+	path, err := s.app.ledgerPath(s.tenant, s.appID, api)
 	if err != nil {
 		return nil, err
 	}
 	if config.Ledger, err = open(path, recent); err != nil {
 		return nil, err
+	}
+	if config.Ledger == nil {
+		return limiter.New(config)
 	}
 	if d := config.Ledger.Damage(); d.Header || d.Slots > 0 {
 		s.app.log.Warn().Str("ledger", path).Bool("begun_anew", d.Header).Int("slots", d.Slots).Msg("the quota ledger was damaged")

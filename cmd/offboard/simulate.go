@@ -30,15 +30,15 @@ func (a *app) simulateCommand() *cobra.Command {
 		Short: "Serve a tenant that behaves like the real one, to try things on",
 		Long: `Serves Entra's token endpoint and the Defender endpoints over TLS on loopback:
 the same answers, the same limits, the same oddities, and no machine behind it.
-It writes a list, a certificate and the settings to use into a directory, and
-serves until it is interrupted.`,
+It writes a list and a certificate into a directory, prints the settings to use,
+and serves until it is interrupted.`,
 		Example: "  offboard simulate --listen 127.0.0.1:8443 --machines 300",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.simulate(cmd.Context(), &f) },
 	}
 	fs := cmd.Flags()
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:0", "loopback `address` to serve on")
-	fs.StringVar(&f.dir, "dir", "", "`directory` for list, certificate and settings (default: a new temporary one)")
+	fs.StringVar(&f.dir, "dir", "", "`directory` for list and certificate (default: a new temporary one)")
 	fs.IntVar(&f.machines, "machines", 300, "machines in the tenant")
 	fs.Int64Var(&f.seed, "seed", 1, "the same seed makes the same tenant")
 	fs.IntVar(&f.perMinute, "per-minute", 100, "calls a minute that it allows; -1 for no limit")
@@ -74,7 +74,7 @@ func (a *app) simulate(ctx context.Context, f *simulateFlags) error {
 	return err
 }
 
-// tenantServer is a simulated tenant with the files that one needs to use it.
+// tenantServer is a simulated tenant with the files that it takes to use it.
 type tenantServer struct {
 	*simulator.Server
 	config   simulator.Config

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
 
 	"offboard/defender"
 	"offboard/journal"
@@ -68,10 +69,23 @@ func (a *app) ledgerPath(t journal.Tenant, appID, api string) (string, error) {
 // cloudName tells journals apart: a cloud's name, or the host of an API that is
 // nobody's cloud.
 func (f *connectionFlags) cloudName() string {
-	if u, err := url.Parse(f.apiURL); err == nil && u.Host != "" {
-		return u.Host
+	u, err := url.Parse(f.apiURL)
+	if err != nil || u.Host == "" {
+		return strings.ToLower(f.cloud)
 	}
-	return f.cloud
+	for _, name := range []string{"public", "gcc", "gcc-high"} {
+		cloud, err := defender.ParseCloud(name)
+		if err == nil && isHostOf(cloud, u.Hostname()) {
+			return name
+		}
+	}
+	return u.Host
+}
+
+// isHostOf says whether a cloud or one of its regions answers at this host.
+func isHostOf(cloud defender.Cloud, host string) bool {
+	u, err := url.Parse(cloud.APIURL)
+	return err == nil && (host == u.Host || strings.HasSuffix(host, "."+u.Host))
 }
 
 // journalTenant is what a journal is bound to, as far as flags and environment
@@ -84,5 +98,5 @@ func (a *app) journalTenant(f *connectionFlags) journal.Tenant {
 	if token := a.env.getenv("OFFBOARD_TOKEN"); id == "" && token != "" {
 		id = defender.ParseClaims(token).TenantID
 	}
-	return journal.Tenant{ID: id, Cloud: f.cloudName()}
+	return journal.Tenant{ID: strings.ToLower(id), Cloud: f.cloudName()}
 }

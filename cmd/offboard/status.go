@@ -20,8 +20,8 @@ func (a *app) statusCommand() *cobra.Command {
 	var f statusFlags
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say how a campaign stands",
-		Long: `Says how a campaign stands, from the journal alone. The exit status of this
+		Short: "Say how the campaigns stand",
+		Long: `Says how a campaign stands, or all of them, from the journal alone. The exit status of this
 command only says whether it could tell; exit_code in the JSON is that of the
 campaign's last run.`,
 		Args: noArgs,
@@ -29,7 +29,7 @@ campaign's last run.`,
 	}
 	f.offlineFlags.bind(cmd.Flags())
 	f.outputFlag.bind(cmd.Flags())
-	cmd.Flags().BoolVar(&f.verbose, "verbose", false, "list every machine that is not accepted or offboarded")
+	cmd.Flags().BoolVar(&f.verbose, "verbose", false, "list every machine but those that this campaign had accepted")
 	return cmd
 }
 
@@ -42,10 +42,37 @@ func (a *app) status(f *statusFlags) error {
 		return err
 	}
 	defer j.Close()
-	c, err := chooseCampaign(j, f.campaign)
+	if f.campaign != "" || f.output == "json" {
+		c, err := chooseCampaign(j, f.campaign)
+		if err != nil {
+			return err
+		}
+		return a.statusOf(j, c, f)
+	}
+	return a.statusOfAll(j, f)
+}
+
+func (a *app) statusOfAll(j *journal.Journal, f *statusFlags) error {
+	all, err := j.Campaigns()
 	if err != nil {
 		return err
 	}
+	if len(all) == 0 {
+		return noCampaign(j)
+	}
+	for _, info := range all {
+		c, err := j.Campaign(info.Name)
+		if err != nil {
+			return err
+		}
+		if err := a.statusOf(j, c, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) statusOf(j *journal.Journal, c *journal.Campaign, f *statusFlags) error {
 	r, counts, err := resultOf(j, c)
 	if err != nil {
 		return err
@@ -55,7 +82,8 @@ func (a *app) status(f *statusFlags) error {
 			return err
 		}
 	}
-	return r.write(a.env.stdout, f.output, counts)
+	resume := commandLine("offboard", "resume", "--campaign", r.Campaign, "--journal", r.Journal)
+	return r.write(a.env.stdout, f.output, counts, resume)
 }
 
 // listUnsettled prints the machines that somebody may have to look at.
@@ -65,11 +93,14 @@ func (a *app) listUnsettled(c *journal.Campaign) error {
 		if err != nil {
 			return err
 		}
-		if e.State == journal.Accepted || e.State == journal.Succeeded {
+		ours := e.SettledBy == ""
+		if ours && (e.State == journal.Accepted || e.State == journal.Succeeded) {
 			continue
 		}
 		why := fmt.Sprintf("%q", e.Reason)
-		if e.Failure != nil {
+		if !ours {
+			why = "by campaign " + e.SettledBy
+		} else if e.Failure != nil {
 			why = fmt.Sprintf("%s %q", e.Failure.Code, e.Failure.Message)
 		}
 		if _, err := fmt.Fprintf(w, "%s\t%q\t%s\t%s\t%s\n", e.MachineID, e.Name, e.State, e.Updated.UTC().Format(time.RFC3339), why); err != nil {

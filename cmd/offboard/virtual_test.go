@@ -198,6 +198,81 @@ func (v *virtualTenant) checkWindow(machines int) {
 	}
 }
 
+// TestListsThatChange: machines that were added are compared with the tenant
+// before they are sent, and one that left the list while in doubt is not sent
+// even when nothing arrived.
+func TestListsThatChange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtualTenant(t, simulator.Config{
+			Machines: 4, Seed: 1, Latency: 100 * time.Millisecond, SettleAfter: -1, AcceptDuplicates: true,
+			Faults: []simulator.Fault{{Kind: simulator.DropBefore, Nth: 1}},
+		})
+		defer v.close()
+		ids := v.sim.Machines()
+		list := func(name string, machines ...int) string {
+			path := filepath.Join(v.dir, name)
+			err := writeFile(path, func(w io.Writer) error {
+				var err error
+				for _, i := range machines {
+					_, e := fmt.Fprintln(w, ids[i].ID)
+					err = errors.Join(err, e)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+		run := func(list string, want exitCode) {
+			t.Helper()
+			if code, _, stderr := v.run(t.Context(), "run", list, "--campaign", "c", "--comment", "why", "--yes", "--workers", "1", "--settle-wait", "5m", "--retry-for", "1s"); code != want {
+				t.Fatalf("exit code %d, want %d: %s", code, want, stderr)
+			}
+		}
+		ctx, stop := context.WithCancelCause(t.Context())
+		time.AfterFunc(10*time.Second, func() { stop(interruption{os.Interrupt}) })
+		// Machine 0 is in doubt when the first run stops, and leaves the list.
+		if code, _, stderr := v.run(ctx, "run", list("a.txt", 0, 1), "--campaign", "c", "--comment", "why", "--yes", "--workers", "1"); code != exitInterrupted {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		v.sim.Act(ids[2].ID, "by another host")
+		run(list("b.txt", 1, 2, 3), exitOK)
+		truth := v.sim.Truth()
+		if n := truth.Machines[ids[0].ID].Requests; n != 1 {
+			t.Errorf("the machine that left the list was asked for %d times", n)
+		}
+		if n := truth.Machines[ids[2].ID].Effects; n != 1 {
+			t.Errorf("the machine that another host has offboarded: %d effects", n)
+		}
+		code, stdout, _ := v.run(t.Context(), "status", "--campaign", "c", "--output", "json")
+		if code != exitOK || !strings.Contains(stdout, `"accepted":3,"cancelled":0,"excluded":1`) {
+			t.Errorf("exit code %d: %s", code, stdout)
+		}
+	})
+}
+
+// TestTenantInUpperCase: the same tenant is the same journal and quota however
+// it is spelled.
+func TestTenantInUpperCase(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtualTenant(t, simulator.Config{Machines: 3, Seed: 1})
+		defer v.close()
+		for _, tenant := range []string{v.env["AZURE_TENANT_ID"], strings.ToUpper(v.env["AZURE_TENANT_ID"])} {
+			if code, _, stderr := v.run(t.Context(), "run", v.list, "--comment", "why", "--yes", "--tenant", tenant); code != exitOK {
+				t.Fatalf("exit code %d: %s", code, stderr)
+			}
+		}
+		journals, err := filepath.Glob(filepath.Join(v.env["OFFBOARD_STATE_DIR"], "*.journal"))
+		if err != nil || len(journals) != 1 {
+			t.Errorf("%v, %v", journals, err)
+		}
+		v.checkWindow(3)
+	})
+}
+
 // TestCountsAddUp holds the JSON contract where it is about arithmetic.
 func TestCountsAddUp(t *testing.T) {
 	t.Parallel()
