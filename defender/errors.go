@@ -78,7 +78,7 @@ func (e *Error) Error() string {
 	var parts []string
 	if e.Status != 0 {
 		parts = append(parts, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", e.Status, e.Code)))
-	} else if e.Code != "" {
+	} else if e.Code != "" && !strings.HasPrefix(e.Message, e.Code) {
 		parts = append(parts, e.Code)
 	}
 	if e.Message != "" {
