@@ -18,7 +18,7 @@ build: ## Build bin/offboard
 	go build -trimpath -ldflags "-s -w -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null)" -o $(BIN) ./cmd/offboard
 
 .PHONY: demo
-demo: build ## The main job against an embedded tenant: a campaign, a kill -9, the resume (about two minutes)
+demo: build ## The main job against an embedded tenant: a campaign, a kill -9, the resume (under two minutes)
 	$(BIN) demo
 
 .PHONY: test

@@ -93,41 +93,29 @@ func TestMeanings(t *testing.T) {
 	}
 }
 
+// TestActiveActionIsAdopted: the service speaks of an action under way that is
+// somebody else's, and that its list shows at once or only a minute later.
 func TestActiveActionIsAdopted(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, 1)
-		defer b.close()
-		theirs := b.service.add(id(0), "by somebody else", defender.StatusPending)
-		b.service.script = func(int, string) reply { return reply{err: errActive} }
-		if _, err := b.run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		e, err := b.campaign.Entry(id(0))
-		if err != nil || e.State != journal.Accepted || e.Origin != journal.Adopted || e.ActionID != theirs.ID {
-			t.Errorf("%+v, %v; want the action of somebody else, adopted", e, err)
-		}
-	})
-}
-
-// TestActiveActionShowsUpLater: the service speaks of an action that its list
-// shows only a minute later, and that is somebody else's.
-func TestActiveActionShowsUpLater(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, 1)
-		defer b.close()
-		b.service.lag = time.Minute
-		theirs := b.service.add(id(0), "by somebody else", defender.StatusPending)
-		b.service.script = func(int, string) reply { return reply{err: errActive} }
-		if _, err := b.run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		e, err := b.campaign.Entry(id(0))
-		if err != nil || e.State != journal.Accepted || e.Origin != journal.Adopted || e.ActionID != theirs.ID {
-			t.Errorf("%+v, %v; want the action of somebody else, adopted", e, err)
-		}
-	})
+	for _, lag := range []time.Duration{0, time.Minute} {
+		t.Run(lag.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := setup(t, 1)
+				defer b.close()
+				b.service.lag = lag
+				theirs := b.service.add(id(0), "by somebody else", defender.StatusPending)
+				b.service.script = func(int, string) reply { return reply{err: errActive} }
+				if _, err := b.run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				e, err := b.campaign.Entry(id(0))
+				if err != nil || e.State != journal.Accepted || e.Origin != journal.Adopted || e.ActionID != theirs.ID {
+					t.Errorf("%+v, %v; want the action of somebody else, adopted", e, err)
+				}
+			})
+		})
+	}
 }
 
 func TestOthersGoOnWhileOneIsInDoubt(t *testing.T) {

@@ -30,7 +30,7 @@ func (a *app) demoCommand() *cobra.Command {
 		Short: "Show a campaign, a kill -9 and the resume against an embedded tenant",
 		Long: `Serves a simulated tenant with the real limits and drives this program against
 it: a campaign, a 429, a kill -9 in the middle, the resume and the final count.
-Takes about two minutes and touches nothing outside a temporary directory.`,
+Takes less than two minutes and touches nothing outside a temporary directory.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context()) },
 	}
