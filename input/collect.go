@@ -1,6 +1,7 @@
 package input
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -41,6 +42,7 @@ type collector struct {
 	seen     map[idKey]struct{}
 	arena    []string // room for carried values, so that a row does not cost an allocation of its own
 	progress func() float64
+	element  int // number of the row in a JSON document, where all rows may share a line; 0 where the line tells
 }
 
 func newCollector(path string, o Options, progress func() float64) *collector {
@@ -70,7 +72,7 @@ func (c *collector) add(line int, r *record, carried []string) {
 	}
 	key, id, reason := parseID(id)
 	if reason != "" {
-		c.rejects.add(line, c.columns.spelling(idRole), reason)
+		c.reject(line, c.columns.spelling(idRole), reason)
 		return
 	}
 	if _, twice := c.seen[key]; twice {
@@ -91,9 +93,9 @@ func (c *collector) addUnresolved(m Machine, r *record, carried []string) {
 	named := m.Name != "" || m.AADDeviceID != ""
 	switch {
 	case !named:
-		c.rejects.add(m.Line, c.columns.spelling(idRole), "the machine id is missing")
+		c.reject(m.Line, c.columns.spelling(idRole), "the machine id is missing")
 	case !c.o.Resolve:
-		c.rejects.add(m.Line, c.columns.spelling(idRole), "the machine id is missing; it can be looked up with --resolve")
+		c.reject(m.Line, c.columns.spelling(idRole), "the machine id is missing; it can be looked up with --resolve")
 	case !c.o.IncludeNotOnboarded && leftOut(r.Onboarding):
 		m.Carried = c.keep(carried)
 		c.list.NotOnboarded = append(c.list.NotOnboarded, m)
@@ -106,6 +108,14 @@ func (c *collector) addUnresolved(m Machine, r *record, carried []string) {
 // broken counts and rejects a row that could not even be taken apart.
 func (c *collector) broken(line int, column, reason string) {
 	c.list.Rows++
+	c.reject(line, column, reason)
+}
+
+// reject counts a row that cannot be used.
+func (c *collector) reject(line int, column, reason string) {
+	if c.element > 0 {
+		reason = fmt.Sprintf("element %d: %s", c.element, reason)
+	}
 	c.rejects.add(line, column, reason)
 }
 

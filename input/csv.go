@@ -181,7 +181,11 @@ func (s *sheet) next() ([]string, int, error) {
 	fields, err := s.r.Read()
 	if err == nil {
 		line, _ := s.r.FieldPos(0)
-		return fields, s.lines + line, nil
+		line += s.lines
+		if s.src.breaksBefore(s.start + s.r.InputOffset() - 1) {
+			err = s.swallowed(fields, line)
+		}
+		return fields, line, err
 	}
 	var parse *csv.ParseError
 	switch err = s.src.because(err); {

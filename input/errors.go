@@ -14,7 +14,8 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrFormat: the file is not what its format demands, or no known format's name was given.
 	ErrFormat = errors.New("malformed list")
-	// ErrEncoding: the bytes are not the text they should be: NUL bytes, invalid UTF-8 or UTF-16, damaged gzip.
+	// ErrEncoding: the bytes are not the text they should be: NUL bytes, invalid UTF-8 or UTF-16, damaged
+	// gzip, gzip within gzip, a zip archive.
 	ErrEncoding = errors.New("not valid text")
 	// ErrNoIDColumn: no column holds machine ids, nor (with Options.Resolve) names or Entra device ids.
 	ErrNoIDColumn = errors.New("no machine id column")
@@ -49,7 +50,7 @@ type BadRow struct {
 	File   string // the path as given, "-" for standard input
 	Line   int    // 1-based line on which the record begins
 	Column string // the column to blame as the list spells it, "" for the whole row
-	Reason string // what is wrong
+	Reason string // what is wrong; of a row of a JSON document it begins with "element 17: ", counted through the file
 }
 
 // String returns "file: line 3: column "id": reason" on one line, free of control characters.

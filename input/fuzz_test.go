@@ -106,7 +106,8 @@ func fuzzFormat(f *testing.F, format input.Format, seeds ...string) {
 }
 
 func FuzzCSV(f *testing.F) {
-	fuzzFormat(f, input.CSV, "id\n", "id,id\n", "\"id\n", "id;\"a\nb\"\n\"", "sep=\t\nid\tname\n", "name\na\n", "id,a,a,a (2),\n"+firstID+",1,2,3,4\n")
+	fuzzFormat(f, input.CSV, "id\n", "id,id\n", "\"id\n", "id;\"a\nb\"\n\"", "sep=\t\nid\tname\n", "name\na\n", "name\n\"a\nb\nc\"\n",
+		"id,name\n"+firstID+",\"a\n"+secondID+",b\"\n", "id,a,a,a (2),\n"+firstID+",1,2,3,4\n")
 }
 
 func FuzzJSON(f *testing.F) {
@@ -122,5 +123,5 @@ func FuzzPlain(f *testing.F) {
 }
 
 func FuzzAuto(f *testing.F) {
-	fuzzFormat(f, input.Auto, "{", "[", "#TYPE\nid\n", "\x1f\x8b", "sep=;\n")
+	fuzzFormat(f, input.Auto, "{", "[", "#TYPE\nid\n", "\x1f\x8b", "PK\x03\x04", "sep=;\n")
 }

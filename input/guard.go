@@ -45,6 +45,11 @@ func (g *guard) lineAt(offset int64) int {
 	return g.line + i
 }
 
+// breaksBefore says that a line break stands between the beginning of the record and this offset.
+func (g *guard) breaksBefore(offset int64) bool {
+	return g.passed < len(g.breaks) && g.breaks[g.passed] < offset
+}
+
 // because returns the reason why reading ended: ours if there is one, since parsers wrap errors in their own.
 func (g *guard) because(err error) error {
 	if g.err != nil && !errors.Is(g.err, io.EOF) {

@@ -35,6 +35,8 @@ func TestRefused(t *testing.T) {
 	t.Parallel()
 	list := "id,name\n" + firstID + ",pc-001\n"
 	gz := zipped(t, strings.Repeat(list, 1000))
+	twice := zipped(t, string(gz))
+	workbook := "PK\x03\x04\x14\x00\x06\x00" + strings.Repeat("\x00", 100)
 	many := strings.Repeat("a,", input.MaxColumns) + "id\n"
 	tests := map[string]struct {
 		text   string
@@ -64,6 +66,11 @@ func TestRefused(t *testing.T) {
 		"truncated gzip":           {string(gz[:len(gz)/2]), input.Auto, input.ErrEncoding, 0},
 		"only gzip's magic":        {"\x1f\x8b", input.Auto, input.ErrEncoding, 0},
 		"damaged gzip":             {string(gz[:len(gz)-8]) + "\x00\x00\x00\x00\x00\x00\x00\x00", input.Auto, input.ErrEncoding, 0},
+		"gzip within gzip":         {string(twice), input.Auto, input.ErrEncoding, 0},
+		"a workbook":               {workbook, input.Auto, input.ErrEncoding, 0},
+		"a workbook taken for CSV": {workbook, input.CSV, input.ErrEncoding, 0},
+		"a workbook within gzip":   {string(zipped(t, workbook)), input.Auto, input.ErrEncoding, 0},
+		"an empty zip archive":     {"PK\x05\x06" + strings.Repeat("\x00", 18), input.Auto, input.ErrEncoding, 0},
 		"a million columns":        {strings.Repeat("a,", 500_000) + "id\n", input.Auto, input.ErrTooLarge, 1},
 		"too many columns":         {many, input.Auto, input.ErrTooLarge, 1},
 		"too many keys":            {"[{" + keys(input.MaxColumns+1) + "}]", input.Auto, input.ErrTooLarge, 1},
@@ -104,6 +111,23 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPacked: what packs a list in the wrong way is called by its name.
+func TestPacked(t *testing.T) {
+	t.Parallel()
+	for text, name := range map[string]string{
+		"PK\x03\x04\x14\x00":                     "a zip archive, such as an Excel workbook",
+		string(zipped(t, "PK\x03\x04\x14\x00")):  "a zip archive, such as an Excel workbook",
+		string(zipped(t, string(zipped(t, "")))): "gzip within gzip",
+	} {
+		_, err := input.Read(t.Context(), "-", input.Options{Stdin: strings.NewReader(text)})
+		var e *input.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Reason, name) || e.Hint == "" {
+			t.Errorf("got %v, want %s", err, name)
+		}
+	}
+	equal(t, "a name that begins like one", len(read(t, "PK\x03,id\n,"+firstID+"\n", input.Options{}).Machines), 1)
 }
 
 func keys(n int) string {

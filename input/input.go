@@ -9,6 +9,7 @@
 //   - Every ID in a List is 40 lower-case hexadecimal digits, and no two machines of a List share one.
 //   - Nothing is guessed: a row that cannot be understood is a [BadRow] with line, column and reason, and two columns
 //     that could both hold the id are refused.
+//   - Nothing is swallowed: a quoted CSV field may hold line breaks, but one that holds what looks like rows is refused.
 //   - Every row is accounted for: Machines, Unresolved, NotOnboarded, Duplicates and BadRows add up to Rows.
 //   - Memory grows with what is kept and with nothing else: no record may exceed [MaxRecord] bytes, no list
 //     [MaxColumns] columns, and both are checked before a parser sees the bytes.

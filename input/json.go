@@ -69,6 +69,7 @@ func (d *document) row() error {
 	if err != nil {
 		return err
 	}
+	d.rows.c.element = d.rows.row
 	return d.rows.add()
 }
 

@@ -103,8 +103,33 @@ func TestBadJSONRows(t *testing.T) {
 				t.Errorf("%s: %+v", text, l)
 				continue
 			}
-			equal(t, text, l.Bad[0].Reason, reason)
+			equal(t, text, strings.TrimPrefix(l.Bad[0].Reason, "element 1: "), reason)
 		}
+	}
+}
+
+// TestElements: rows that share a line are told apart, through all arrays of a file.
+func TestElements(t *testing.T) {
+	t.Parallel()
+	good, page := `{"id":"`+firstID+`"}`, `{"value":[%s,{"id":"x"},1]}`
+	for text, want := range map[string][]string{
+		"[" + strings.Repeat(good+",", 16) + `""]`: {`line 1: column "id": element 17: the machine id is missing`},
+		fmt.Sprintf(page+page, good, good): {
+			`line 1: column "id": element 2: "x" is no machine id: 40 hexadecimal digits are needed`,
+			"line 1: element 3: a row must be an object or a machine id, not a number",
+			`line 1: column "id": element 5: "x" is no machine id: 40 hexadecimal digits are needed`,
+			"line 1: element 6: a row must be an object or a machine id, not a number",
+		},
+		good + "\n{}\n": {`line 2: column "id": the machine id is missing`}, // a line is place enough
+	} {
+		var rejects strings.Builder
+		l := read(t, text, input.Options{SkipBadRows: true, Rejects: &rejects})
+		var got []string
+		for _, bad := range l.Bad {
+			got = append(got, strings.TrimPrefix(bad.String(), "-: "))
+		}
+		equal(t, text, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		equal(t, text, strings.Count(rejects.String(), ",element ")+strings.Count(rejects.String(), ",\"element "), strings.Count(strings.Join(want, ""), "element "))
 	}
 }
 

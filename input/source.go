@@ -168,20 +168,37 @@ func (r *interruptible) fill() {
 	}
 }
 
-// decompress looks for gzip's magic bytes; the name of the file does not matter.
+// decompress looks for magic bytes; the name of the file does not matter.
 func decompress(r *bufio.Reader) (*bufio.Reader, error) {
-	magic, err := r.Peek(2)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	if !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		return r, nil
+	if packed, err := isGzip(r); err != nil || !packed {
+		return r, err
 	}
 	z, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, gzipError(err)
 	}
-	return bufio.NewReaderSize(&gzipReader{z}, window), nil
+	text := bufio.NewReaderSize(&gzipReader{z}, window)
+	packed, err := isGzip(text)
+	if err == nil && packed {
+		err = &Error{Reason: "holds gzip within gzip: it was compressed twice", Hint: "decompress the file once", Err: ErrEncoding}
+	}
+	return text, err
+}
+
+// isGzip tells gzip from text, and refuses what is neither but begins many a file that should have been a list.
+func isGzip(r *bufio.Reader) (bool, error) {
+	magic, err := r.Peek(4)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return false, err
+	case bytes.Equal(magic, []byte("PK\x03\x04")), bytes.Equal(magic, []byte("PK\x05\x06")): // the latter is empty
+		return false, &Error{
+			Reason: "is a zip archive, such as an Excel workbook, not a list",
+			Hint:   "save the list as CSV, or unpack the archive",
+			Err:    ErrEncoding,
+		}
+	}
+	return bytes.HasPrefix(magic, []byte{0x1f, 0x8b}), nil
 }
 
 // gzipReader gives the errors of damaged gzip a name.
