@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"offboard/input"
@@ -112,7 +113,7 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 	if p.preview, err = s.preview(ctx, list, f.campaign); err != nil {
 		return p, err
 	}
-	s.app.namePreview(p.preview)
+	s.app.namePreview(p.preview, f.campaign)
 	return p, nil
 }
 
@@ -164,10 +165,15 @@ func (p plan) check(list *input.List, f *runFlags) error {
 	return nil
 }
 
-// namePreview says which machines are left alone, since when, and who sent them.
-func (a *app) namePreview(p preview) {
+// namePreview says which machines are left alone, since when, and by which
+// campaign. Those that this campaign has sent itself are no news.
+func (a *app) namePreview(p preview, campaign string) {
 	for _, k := range slices.Concat(p.settled, p.doubted) {
-		a.log.Info().Str("machine_id", k.MachineID).Str("name", k.machine.Name).Str("state", k.State.String()).
+		level := zerolog.InfoLevel
+		if k.Campaign == campaign {
+			level = zerolog.DebugLevel
+		}
+		a.log.WithLevel(level).Str("machine_id", k.MachineID).Str("name", k.machine.Name).Str("state", k.State.String()).
 			Str("campaign", k.Campaign).Time("since", k.Updated).Msg("not sent again")
 	}
 	for _, m := range p.adopted {
