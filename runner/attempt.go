@@ -94,10 +94,11 @@ func spend(t *limiter.Token, err error) bool {
 		t.GivenUp()
 	case errors.Is(err, defender.ErrThrottled):
 		t.Refused(limiter.Throttle{Wait: e.RetryAfter, Period: e.Period})
+	case e.Meaning == defender.Unknown:
+		// Whatever a gateway answered, the request may be on its way still.
+		t.GivenUp()
 	case e.Status != 0:
 		t.Answered()
-	case e.Meaning == defender.Unknown:
-		t.GivenUp()
 	default:
 		t.Unused()
 		return false
@@ -134,13 +135,13 @@ func (r *Runner) applied(t try, action defender.MachineAction) error {
 	// A duplicate submission can be answered with the pending action of
 	// somebody else; its comment tells.
 	origin := journal.Ours
-	if c := action.RequestorComment; c != "" && !strings.HasPrefix(c, Mark(r.name, t.Number)) {
+	if action.RequestorComment != "" && !isOurs(action, r.name) {
 		origin = journal.Adopted
 	}
 	if err := r.c.Record.Accept(t.machineID, actionOf(action), origin); err != nil {
 		return err
 	}
-	if origin == journal.Ours {
+	if strings.HasPrefix(action.RequestorComment, Mark(r.name, t.Number)) {
 		r.settler.accepted(witness{t.machineID, action.ID, t.began})
 	}
 	t.pass.answered()

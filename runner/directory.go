@@ -108,10 +108,10 @@ func page[T any](ctx context.Context, d *Directory, get func(defender.Page) ([]T
 			return rows, received, nil
 		case e != nil && (e.Meaning == defender.Stop || e.Meaning == defender.Refused):
 			return nil, 0, err
-		case errors.Is(err, defender.ErrThrottled):
-			continue // the limiter makes everyone wait
 		case d.failing() >= d.retryFor:
 			return nil, 0, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		case errors.Is(err, defender.ErrThrottled):
+			continue // the limiter makes everyone wait
 		}
 		if err := sleep(ctx, pause); err != nil {
 			return nil, 0, err

@@ -98,10 +98,11 @@ func (s *settler) ask(ctx context.Context, d *doubt) (evidence, error) {
 // mark proves nothing about the attempt, but one that stands does what the
 // attempt was for, so there is nothing left to send.
 func (d *doubt) weigh(actions []defender.MachineAction) evidence {
+	found := absent
 	if !d.active {
-		found, action := sight(actions, d.mark(), d.prior)
-		if found != absent {
-			return evidence{found, action, journal.Ours}
+		var action defender.MachineAction
+		if found, action = sight(actions, d.mark(), d.prior); found == present {
+			return evidence{present, action, journal.Ours}
 		}
 	}
 	for _, a := range actions {
@@ -113,7 +114,7 @@ func (d *doubt) weigh(actions []defender.MachineAction) evidence {
 		}
 		return evidence{present, a, journal.Adopted}
 	}
-	return evidence{sighting: absent}
+	return evidence{sighting: found}
 }
 
 // current says whether the list shows our newest action from after the attempt,

@@ -73,10 +73,10 @@ const (
 )
 
 // sight looks for the attempt with this mark among a machine's Offboard
-// actions. Actions recorded before the attempt began never count.
+// actions, and returns its action when it is present. Actions recorded before
+// the attempt began never count.
 func sight(actions []defender.MachineAction, mark string, prior []string) (sighting, defender.MachineAction) {
 	seen := absent
-	var candidate defender.MachineAction
 	for _, a := range actions {
 		if a.Type != defender.TypeOffboard || slices.Contains(prior, a.ID) {
 			continue
@@ -85,8 +85,8 @@ func sight(actions []defender.MachineAction, mark string, prior []string) (sight
 		case strings.HasPrefix(comment, mark):
 			return present, a
 		case strings.HasPrefix(mark, comment):
-			seen, candidate = unclear, a
+			seen = unclear
 		}
 	}
-	return seen, candidate
+	return seen, defender.MachineAction{}
 }

@@ -54,7 +54,7 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	r.queue = newQueue(ready, last)
 	r.settler = newSettler(r)
 	if len(doubts) > 0 {
-		if err := r.recallWitness(); err != nil {
+		if err := r.recallWitnesses(); err != nil {
 			return Summary{}, err
 		}
 	}
@@ -139,25 +139,23 @@ func (r *Runner) standing() (ready, last []work, doubts []*doubt, err error) {
 	return ready, last, doubts, nil
 }
 
-// recallWitness finds our newest action in the journal: a doubt from an earlier
-// run may be older than it.
-func (r *Runner) recallWitness() error {
-	var newest journal.Standing
+// recallWitnesses tells the settler of our actions in the journal: a doubt from an
+// earlier run may be older than the newest of them.
+func (r *Runner) recallWitnesses() error {
 	for s, err := range r.c.Record.Standing() {
 		if err != nil {
 			return err
 		}
-		sentByUs := s.Attempts > 0 && s.SettledBy == ""
-		if sentByUs && (s.State == journal.Accepted || s.State == journal.Succeeded) && s.Updated.After(newest.Updated) {
-			newest = s
+		if s.Attempts == 0 || s.SettledBy != "" || s.State != journal.Accepted && s.State != journal.Succeeded {
+			continue
+		}
+		e, err := r.c.Record.Entry(s.MachineID)
+		if err != nil {
+			return err
+		}
+		if e.Origin == journal.Ours && e.ActionID != "" {
+			r.settler.accepted(witness{e.MachineID, e.ActionID, e.Sent})
 		}
 	}
-	if newest.MachineID == "" {
-		return nil
-	}
-	e, err := r.c.Record.Entry(newest.MachineID)
-	if err == nil && e.Origin == journal.Ours && e.ActionID != "" {
-		r.settler.accepted(witness{e.MachineID, e.ActionID, e.Sent})
-	}
-	return err
+	return nil
 }

@@ -251,7 +251,8 @@ func TestEarlierActionsSettleNothing(t *testing.T) {
 }
 
 // TestMarkCutShort: a comment that came back without its end proves neither
-// presence nor absence.
+// presence nor absence of our attempt. The action here has failed, so it is not
+// what the attempt was for either.
 func TestMarkCutShort(t *testing.T) {
 	t.Parallel()
 	for _, comment := range []string{"", "[offb", "[offboard c/"} {
@@ -262,7 +263,7 @@ func TestMarkCutShort(t *testing.T) {
 				defer b.close()
 				b.config.RetryFor = time.Minute
 				b.service.script = func(int, string) reply {
-					b.service.add(id(0), comment, defender.StatusPending)
+					b.service.add(id(0), comment, defender.StatusFailed)
 					return reply{err: errLost}
 				}
 				if _, err := b.run(t.Context()); err != nil {
@@ -397,32 +398,60 @@ func TestBrokenLists(t *testing.T) {
 }
 
 // TestWitnessFromAnEarlierRun: the list lags by more than the settling takes;
-// an action that an earlier run had accepted shows it.
+// an action that an earlier run had accepted shows it, whatever became of other
+// machines since.
 func TestWitnessFromAnEarlierRun(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, 50)
-		defer func() { b.close() }()
-		b.service.lag = 9 * time.Minute
-		b.service.script = func(nth int, m string) reply {
-			if nth == 1 && m == id(3) {
-				return reply{apply: true, err: errLost}
+	// What is recorded of machine 49, which was begun before all others, after
+	// all others.
+	later := map[string]func(b *bench) error{
+		"ours": func(b *bench) error {
+			return b.campaign.Accept(id(49), journal.Action{ID: "ours", Status: "Pending"}, journal.Ours)
+		},
+		"adopted": func(b *bench) error {
+			return b.campaign.Accept(id(49), journal.Action{ID: "theirs", Status: "Pending"}, journal.Adopted)
+		},
+		"verdict": func(b *bench) error {
+			if err := b.campaign.Doubt(id(49), journal.Failure{Reason: journal.ReasonUnknown}); err != nil {
+				return err
 			}
-			return accepted()
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		if _, err := b.run(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(err)
-		}
-		b.want("accepted 49, in_doubt 1")
-		b.reopen()
-		if _, err := b.run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		b.want("accepted 50")
-		b.effects(50)
-	})
+			return b.campaign.Verdict(id(49), true, "seen", "me")
+		},
+	}
+	for name, record := range later {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := setup(t, 50)
+				defer func() { b.close() }()
+				if _, err := b.campaign.Begin(id(49), 1); err != nil {
+					t.Fatal(err)
+				}
+				b.service.lag = 9 * time.Minute
+				b.service.script = func(nth int, m string) reply {
+					if nth == 1 && m == id(3) {
+						return reply{apply: true, err: errLost}
+					}
+					return accepted()
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				if _, err := b.run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatal(err)
+				}
+				b.want("sending 1, accepted 48, in_doubt 1")
+				if err := record(b); err != nil {
+					t.Fatal(err)
+				}
+				b.reopen()
+				if _, err := b.run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				b.want("accepted 50")
+				b.effects(49)
+			})
+		})
+	}
 }
 
 // TestSomebodyElseWasQuicker: while ours was lost on the way, another host had
