@@ -45,13 +45,20 @@ func (s *session) carryOut(ctx context.Context, c *journal.Campaign, resume stri
 		s.app.log.Warn().Msg("stopping: finishing what is in flight; once more ends at once")
 	})()
 	summary, err := s.work(ctx, c)
-	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
-		err = context.Cause(ctx)
-	} else if ctx.Err() != nil {
-		err = errors.Join(context.Cause(ctx), err)
+	if ctx.Err() != nil {
+		err = stoppedBy(context.Cause(ctx), err)
 	}
 	last.Calls = callsResult{Sent: summary.Sent, Throttled: summary.Throttled}
 	return s.finish(c, last, resume, err)
+}
+
+// stoppedBy adds why a run was stopped to what came of stopping it, unless that
+// is only the stop itself.
+func stoppedBy(cause, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) && errors.Unwrap(err) == nil {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", cause, err)
 }
 
 // begin notes that a run has begun.
@@ -130,10 +137,7 @@ func (s *session) withoutTenant(c *journal.Campaign, unread error) error {
 		return err
 	}
 	if !s.f.newJournal && !agreed.NewJournal && !known {
-		return &commandError{
-			code: exitSignIn, err: unread,
-			hint: "grant Machine.Read.All, or give --new-journal if no other host has offboarded machines of this tenant",
-		}
+		return uninformedError(unread)
 	}
 	s.app.log.Warn().Err(unread).Msg("going on without knowing what other hosts did")
 	agreed.NewJournal = true
@@ -144,9 +148,19 @@ func (s *session) withoutTenant(c *journal.Campaign, unread error) error {
 	return c.Update(func(i *journal.Info) error { i.Rules = encoded; return nil })
 }
 
+func uninformedError(unread error) error {
+	return &commandError{
+		code: exitSignIn, err: unread,
+		hint: "grant Machine.Read.All, or give --new-journal if no other host has offboarded machines of this tenant",
+	}
+}
+
 // tenantKnown says whether any campaign of the journal has compared itself with
 // the tenant, or was allowed not to.
 func (s *session) tenantKnown() (bool, error) {
+	if s.journal == nil {
+		return false, nil
+	}
 	all, err := s.journal.Campaigns()
 	for _, info := range all {
 		r, bad := rulesOf(info)

@@ -11,12 +11,16 @@ import (
 // confirm has a person agree to what is about to be sent. A terminal is asked
 // to type the number of machines, since a "y" is typed without reading; without
 // one --yes is required.
-func (a *app) confirm(ctx context.Context, machines int, f *runFlags) error {
+func (a *app) confirm(ctx context.Context, p preview, f *runFlags) error {
+	machines := len(p.send)
 	if f.yes || machines == 0 {
 		return nil
 	}
 	if !a.env.interactive {
 		return usageError("no terminal to confirm %s on; give --yes", plural(machines, "machine"))
+	}
+	if n := len(p.doubted); n > 0 {
+		_, _ = fmt.Fprintf(a.env.stderr, "%s in doubt will be asked about, and sent if nothing had arrived.\n", plural(n, "machine"))
 	}
 	_, _ = fmt.Fprintf(a.env.stderr, "Campaign %q will offboard %s. This cannot be taken back once a machine has acted on it.\nType the number of machines to go on: ",
 		f.campaign, plural(machines, "machine"))

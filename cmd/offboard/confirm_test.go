@@ -38,7 +38,7 @@ func TestConfirm(t *testing.T) {
 	}
 	for _, c := range cases {
 		a := &app{env: environment{stdin: strings.NewReader(c.typed), stderr: io.Discard, interactive: c.terminal}}
-		if got := codeOf(a.confirm(t.Context(), c.machines, &runFlags{listFlags: c.flags})); got != c.want {
+		if got := codeOf(a.confirm(t.Context(), preview{send: make([]input.Machine, c.machines)}, &runFlags{listFlags: c.flags})); got != c.want {
 			t.Errorf("%s: exit code %d, want %d", c.name, got, c.want)
 		}
 	}
@@ -51,7 +51,7 @@ func TestConfirmCanBeInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	a := &app{env: environment{stdin: typed, stderr: io.Discard, interactive: true}}
 	time.AfterFunc(10*time.Millisecond, func() { cancel(interruption{os.Interrupt}) })
-	if err := a.confirm(ctx, 12, &runFlags{}); codeOf(err) != exitInterrupted {
+	if err := a.confirm(ctx, preview{send: make([]input.Machine, 12)}, &runFlags{}); codeOf(err) != exitInterrupted {
 		t.Errorf("%v: exit code %d", err, codeOf(err))
 	}
 }
@@ -72,6 +72,8 @@ func TestPlanCheck(t *testing.T) {
 		{"expected nothing", plan{preview: two, comment: "why"}, 0, false, exitGuard},
 		{"at most two", plan{preview: two, comment: "why", rules: rules{Max: 2}}, -1, false, exitOK},
 		{"at most one", plan{preview: two, comment: "why", rules: rules{Max: 1}}, -1, false, exitGuard},
+		{"at most two, and one in doubt", plan{preview: preview{send: two.send, doubted: make([]known, 1)}, comment: "why", rules: rules{Max: 2}}, -1, false, exitGuard},
+		{"nobody knows what others did", plan{preview: two, comment: "why", uninformed: true}, -1, false, exitSignIn},
 		{"one without a comment", plan{preview: two}, -1, false, exitUsage},
 		{"portal export", plan{preview: two, comment: "why"}, -1, true, exitGuard},
 		{"portal export with a bound", plan{preview: two, comment: "why", rules: rules{Max: 2}}, -1, true, exitOK},

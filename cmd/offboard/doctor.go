@@ -57,7 +57,11 @@ func (a *app) doctor(ctx context.Context, f *campaignFlags) error {
 			finding{what: "sign-in", note: fmt.Sprintf("tenant %s, app %s, %s", s.tenant.ID, s.appID, s.method)},
 			s.examineOffboarding(), s.examineReading(ctx))
 	}
-	return a.reportFindings(findings)
+	err = a.reportFindings(findings)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 func (a *app) reportFindings(findings []finding) error {

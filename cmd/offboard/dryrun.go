@@ -38,7 +38,7 @@ type leftOut struct {
 // dryRun does everything that a run does before its first write, and fails
 // after it has shown what would happen if a guard refuses it.
 func (a *app) dryRun(ctx context.Context, list *input.List, f *runFlags) error {
-	s, err := a.open(ctx, &f.campaignFlags, journal.Options{ReadOnly: true})
+	s, err := a.open(ctx, &f.campaignFlags, journal.Options{ReadOnly: true}, true)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (f *listFlags) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&f.ambiguous, "ambiguous", string(runner.RefuseAmbiguous), "when several machines match a row: refuse, newest or all")
 	fs.StringVar(&f.comment, "comment", "", "why: goes with every request and stays with the action (required, unless the list has a comment column)")
 	fs.IntVar(&f.max, "max", 0, "refuse when more than `N` machines would be sent; required for a portal export")
-	fs.IntVar(&f.expect, "expect", -1, "refuse unless exactly `N` machines would be sent")
+	fs.IntVar(&f.expect, "expect", -1, "refuse unless exactly `N` machines would be sent (those in doubt not counted)")
 	fs.BoolVar(&f.yes, "yes", false, "do not ask for confirmation")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "check everything and send nothing, whatever the other flags say")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"offboard/input"
 	"offboard/journal"
@@ -13,7 +14,7 @@ import (
 type preview struct {
 	send    []input.Machine
 	settled []known            // accepted or further, in whichever campaign
-	doubted []known            // in doubt: asked about, not sent
+	doubted []known            // in doubt: asked about, and sent if nothing had arrived
 	ended   []known            // rejected or ended otherwise in this campaign
 	adopted []input.Machine    // with an action in the tenant that stands
 	leaving []journal.Standing // planned in the campaign, and no longer on the list
@@ -137,7 +138,7 @@ func (s *session) leaving(campaign string, list *input.List) ([]journal.Standing
 		return nil, err
 	}
 	listed := make(map[string]bool, len(list.Machines))
-	for _, m := range list.Machines {
+	for _, m := range slices.Concat(list.Machines, list.NotOnboarded) {
 		listed[m.ID] = true
 	}
 	var gone []journal.Standing

@@ -28,14 +28,11 @@ func (a *app) resume(cmd *cobra.Command, f *campaignFlags) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
-	s, err := a.open(cmd.Context(), f, journal.Options{})
+	s, err := a.open(cmd.Context(), f, journal.Options{}, false)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if s.journal == nil {
-		return usageError("there is no journal at %s; start a campaign with 'offboard run LIST'", s.path)
-	}
 	if err := s.prepare(); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func run(ctx context.Context, args []string, env environment) exitCode {
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
 	err := root.ExecuteContext(ctx)
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+	if decided := new(commandError); err != nil && ctx.Err() != nil && !errors.As(err, &decided) {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err) // which signal it was
 	}
 	if err != nil {

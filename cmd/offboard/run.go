@@ -63,7 +63,7 @@ func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
 	if f.dryRun {
 		return a.dryRun(ctx, list, f)
 	}
-	s, err := a.open(ctx, &f.campaignFlags, journal.Options{})
+	s, err := a.open(ctx, &f.campaignFlags, journal.Options{}, true)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
 	if err := p.check(list, f); err != nil {
 		return err
 	}
-	if err := a.confirm(ctx, len(p.send), f); err != nil {
+	if err := a.confirm(ctx, p.preview, f); err != nil {
 		return err
 	}
 	if err := s.prepare(); err != nil {
@@ -94,10 +94,13 @@ type plan struct {
 	comment  string
 	rules    rules
 	preview
+	// uninformed: the tenant may not be listed, and nobody said that the
+	// journal needs no telling of what other hosts did.
+	uninformed bool
 }
 
 // plan resolves the list and compares it with the campaign's rules, the journal
-// and the tenant. It changes nothing.
+// and the tenant, and changes none of them.
 func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan, error) {
 	p := plan{
 		comment: strings.TrimSpace(f.comment),
@@ -114,7 +117,11 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 		return p, err
 	}
 	s.app.namePreview(p.preview, f.campaign)
-	return p, nil
+	if p.blind && !p.rules.NewJournal {
+		p.rules.NewJournal, err = s.tenantKnown()
+		p.uninformed = !p.rules.NewJournal
+	}
+	return p, err
 }
 
 // existing takes comment and rules from the campaign if there is one; this
@@ -146,11 +153,14 @@ func (s *session) existing(p *plan, name string) error {
 func (p plan) check(list *input.List, f *runFlags) error {
 	n := len(p.send)
 	switch {
+	case p.uninformed:
+		return uninformedError(runner.ErrTenantUnread)
 	case list.Portal && p.rules.Max == 0:
 		return guardError("give --max N",
 			"%s is a Defender portal export, which holds every device of the tenant whatever was filtered on screen", list.Path)
-	case p.rules.Max > 0 && n > p.rules.Max:
-		return guardError("check the list; nothing was sent", "%s would be sent, more than --max %d allows", plural(n, "machine"), p.rules.Max)
+	case p.rules.Max > 0 && n+len(p.doubted) > p.rules.Max:
+		return guardError("check the list; nothing was sent", "%s would be sent, with those in doubt, more than --max %d allows",
+			plural(n+len(p.doubted), "machine"), p.rules.Max)
 	case f.expect >= 0 && n != f.expect:
 		return guardError("check the list, or give --expect the number that is meant",
 			"%s would be sent, not the %d that --expect allows", plural(n, "machine"), f.expect)
@@ -168,7 +178,7 @@ func (p plan) check(list *input.List, f *runFlags) error {
 // namePreview says which machines are left alone, since when, and by which
 // campaign. Those that this campaign has sent itself are no news.
 func (a *app) namePreview(p preview, campaign string) {
-	for _, k := range slices.Concat(p.settled, p.doubted) {
+	for _, k := range slices.Concat(p.settled, p.doubted, p.ended) {
 		level := zerolog.InfoLevel
 		if k.Campaign == campaign {
 			level = zerolog.DebugLevel

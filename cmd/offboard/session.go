@@ -57,9 +57,10 @@ type session struct {
 	directory    *runner.Directory
 }
 
-// open locks the journal if there is one and signs in, in this order: a second
-// run learns at once that there is a first. Nothing is created before prepare.
-func (a *app) open(ctx context.Context, f *campaignFlags, o journal.Options) (_ *session, err error) {
+// open locks the journal and signs in, in this order: a second run learns at once
+// that there is a first. A journal that does not exist is created by prepare, and
+// not before somebody has confirmed; mayLack says that this is no error.
+func (a *app) open(ctx context.Context, f *campaignFlags, o journal.Options, mayLack bool) (_ *session, err error) {
 	s := &session{app: a, f: f, tenant: a.journalTenant(&f.connectionFlags), reading: o.ReadOnly}
 	defer func() {
 		if err != nil {
@@ -69,7 +70,11 @@ func (a *app) open(ctx context.Context, f *campaignFlags, o journal.Options) (_ 
 	if err := s.locate(); err != nil {
 		return nil, err
 	}
-	if err := s.openJournal(o); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err = s.openJournal(o)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !mayLack:
+		return nil, usageError("there is no journal at %s; start a campaign with 'offboard run LIST'", s.path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
 	s.connection, err = a.connect(ctx, &f.connectionFlags, s.tenant)
@@ -82,6 +87,9 @@ func (s *session) prepare() error {
 	if s.journal == nil {
 		if err := s.createJournal(journal.Options{}); err != nil {
 			return err
+		}
+		if !s.journal.Created() {
+			return guardError("run again, to see what is left to do", "another run has begun in %s meanwhile; nothing was sent", s.path)
 		}
 	}
 	s.app.log.Info().Str("journal", s.journal.Path()).Bool("new", s.journal.Created()).Msg("journal open")

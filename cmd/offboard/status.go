@@ -82,7 +82,7 @@ func (a *app) statusOf(j *journal.Journal, c *journal.Campaign, f *statusFlags) 
 			return err
 		}
 	}
-	resume := commandLine("offboard", "resume", "--campaign", r.Campaign, "--journal", r.Journal)
+	resume := commandLine("offboard", "resume", "--campaign", r.Campaign, "--journal", r.Journal, "--tenant", r.TenantID)
 	return r.write(a.env.stdout, f.output, counts, resume)
 }
 
