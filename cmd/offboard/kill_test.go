@@ -76,7 +76,7 @@ func TestKilledFiftyTimes(t *testing.T) {
 	})
 	// A request that is under way when its client dies arrives within the
 	// latency, and the list shows it a lag later: the simulator's bounds.
-	with := []string{"--per-minute=100000", "--per-hour=1000000", "--settle-wait=1s", "--workers=4"}
+	with := []string{"--per-minute=100000", "--per-hour=1000000", "--settle-wait=1s", "--workers=3"}
 	args := append([]string{"run", r.list, "--comment", "why", "--yes"}, with...)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

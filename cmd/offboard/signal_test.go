@@ -66,7 +66,7 @@ func TestSignals(t *testing.T) {
 	for sig, code := range map[syscall.Signal]exitCode{syscall.SIGINT: exitInterrupted, syscall.SIGTERM: exitTerminated} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
-			const machines = 60
+			const machines = 150
 			r, seen := tenantSeen(t, simulator.Config{Machines: machines, Seed: 1, PerMinute: -1, PerHour: -1, Latency: 300 * time.Millisecond}, 10)
 			s := r.start("run", r.list, "--comment", "it's why", "--yes", "--campaign", "stopped")
 			<-seen
