@@ -68,7 +68,7 @@ func TestSignals(t *testing.T) {
 			t.Parallel()
 			const machines = 150
 			r, seen := tenantSeen(t, simulator.Config{Machines: machines, Seed: 1, PerMinute: -1, PerHour: -1, Latency: 300 * time.Millisecond}, 10)
-			s := r.start("run", r.list, "--comment", "it's why", "--yes", "--campaign", "stopped")
+			s := r.start("run", r.list, "--comment", "it's why", "--yes", "--campaign", "stopped", "--per-minute=1000")
 			<-seen
 			if overlap, stderr := r.run(t.Context(), "resume"); overlap != int(exitLocked) {
 				t.Errorf("a second run: exit code %d\n%s", overlap, stderr)
