@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"offboard/input"
+	"offboard/journal"
+	"offboard/runner"
+)
+
+// plan is what was decided about a list before anybody is asked.
+type plan struct {
+	existing *journal.Campaign // nil: a new campaign
+	comment  string
+	rules    rules
+	preview
+	// uninformed: the tenant may not be listed, and nobody said that the
+	// journal needs no telling of what other hosts did.
+	uninformed bool
+}
+
+// plan resolves the list and compares it with the campaign's rules, the journal
+// and the tenant, and changes none of them.
+func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan, error) {
+	p := plan{
+		comment: strings.TrimSpace(f.comment),
+		rules:   rules{Max: f.max, IncludeNotOnboarded: f.includeNotOnboarded, NewJournal: f.newJournal},
+	}
+	if err := s.resolveRows(ctx, list, &f.listFlags); err != nil {
+		return p, err
+	}
+	if err := s.existing(&p, f.campaign); err != nil {
+		return p, err
+	}
+	var err error
+	if p.preview, err = s.preview(ctx, list, f.campaign); err != nil {
+		return p, err
+	}
+	s.app.namePreview(p.preview, f.campaign)
+	if p.blind && !p.rules.NewJournal {
+		p.rules.NewJournal, err = s.tenantKnown()
+		p.uninformed = !p.rules.NewJournal
+	}
+	return p, err
+}
+
+// existing takes comment and rules from the campaign if there is one; this
+// run's flags may only tighten them.
+func (s *session) existing(p *plan, name string) error {
+	c, err := s.campaign(name)
+	if err != nil || c == nil {
+		return err
+	}
+	info := c.Info()
+	if p.comment != "" && info.Comment != "" && p.comment != info.Comment {
+		return usageError("campaign %q was begun with --comment %q, which stays; give --campaign another name for another purpose", info.Name, info.Comment)
+	}
+	begun, err := rulesOf(info)
+	if err != nil {
+		return err
+	}
+	if p.rules, err = begun.tightened(p.rules); err != nil {
+		return err
+	}
+	p.existing = c
+	if info.Comment != "" {
+		p.comment = info.Comment
+	}
+	return nil
+}
+
+// check refuses a plan that the guards do not allow.
+func (p plan) check(list *input.List, f *runFlags) error {
+	n := len(p.send)
+	switch {
+	case p.uninformed:
+		return uninformedError(runner.ErrTenantUnread)
+	case list.Portal && p.rules.Max == 0:
+		return guardError("give --max N",
+			"%s is a Defender portal export, which holds every device of the tenant whatever was filtered on screen", list.Path)
+	case p.rules.Max > 0 && n+len(p.doubted) > p.rules.Max:
+		return guardError("check the list; nothing was sent", "%s would be sent, with those in doubt, more than --max %d allows",
+			plural(n+len(p.doubted), "machine"), p.rules.Max)
+	case f.expect >= 0 && n != f.expect:
+		return guardError("check the list, or give --expect the number that is meant",
+			"%s would be sent, not the %d that --expect allows", plural(n, "machine"), f.expect)
+	case p.comment != "":
+		return nil
+	}
+	for _, m := range p.send {
+		if strings.TrimSpace(m.Comment) == "" {
+			return usageError("line %d has no comment: give --comment with the reason for the campaign", m.Line)
+		}
+	}
+	return nil
+}
+
+// namePreview says which machines are left alone, since when, and by which
+// campaign. Those that this campaign has sent itself are no news.
+func (a *app) namePreview(p preview, campaign string) {
+	for _, k := range slices.Concat(p.settled, p.doubted, p.ended) {
+		level := zerolog.InfoLevel
+		if k.Campaign == campaign {
+			level = zerolog.DebugLevel
+		}
+		a.log.WithLevel(level).Str("machine_id", k.MachineID).Str("name", k.machine.Name).Str("state", k.State.String()).
+			Str("campaign", k.Campaign).Time("since", k.Updated).Msg("not sent again")
+	}
+	for _, m := range p.adopted {
+		a.log.Info().Str("machine_id", m.ID).Str("name", m.Name).Msg("not sent again: the tenant has an action for it")
+	}
+	for _, st := range p.leaving {
+		a.log.Warn().Str("machine_id", st.MachineID).Msg("left the list and is left out")
+	}
+	if p.blind {
+		a.log.Warn().Msg("what other hosts sent is not known: the tenant's actions cannot be listed")
+	}
+}
