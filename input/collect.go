@@ -153,8 +153,8 @@ func (c *collector) keep(values []string) []string {
 
 // leftOut says that a status is known and is not Onboarded. Exports write "Can be onboarded", the API "CanBeOnboarded".
 func leftOut(status string) bool {
-	status = strings.TrimSpace(status)
-	return status != "" && !strings.EqualFold(status, "Onboarded") && !strings.EqualFold(strings.ReplaceAll(status, " ", ""), "Onboarded")
+	status = strings.ReplaceAll(strings.TrimSpace(status), " ", "")
+	return status != "" && !strings.EqualFold(status, "Onboarded")
 }
 
 // finish returns the list, or why it is none.

@@ -170,9 +170,16 @@ func (s *settler) adopt(d *doubt, found evidence) error {
 }
 
 func (s *settler) settled(d *doubt, state journal.State, actionID string) {
+	s.done(d, Event{Kind: EventSettled, State: state, ActionID: actionID})
+}
+
+// done takes a doubt off the list, tells of it, and lets those go on who waited
+// for it. A machine that is planned again is sent again.
+func (s *settler) done(d *doubt, e Event) {
 	s.remove(d)
-	s.r.emit(Event{Kind: EventSettled, MachineID: d.machineID, Attempt: d.attempt, State: state, ActionID: actionID})
-	s.r.queue.settled(d.machineID, state == journal.Planned)
+	e.MachineID, e.Attempt = d.machineID, d.attempt
+	s.r.emit(e)
+	s.r.queue.settled(d.machineID, e.State == journal.Planned)
 	s.r.gate.woken()
 }
 
@@ -203,10 +210,7 @@ func (s *settler) lookAgain(d *doubt) {
 // leave gives a doubt up: the machine stays in doubt until a person or another
 // run settles it.
 func (s *settler) leave(d *doubt, cause error) {
-	s.remove(d)
-	s.r.emit(Event{Kind: EventLeftInDoubt, MachineID: d.machineID, Attempt: d.attempt, Err: cause})
-	s.r.queue.settled(d.machineID, false)
-	s.r.gate.woken()
+	s.done(d, Event{Kind: EventLeftInDoubt, Err: cause})
 }
 
 func (s *settler) goBlind() {

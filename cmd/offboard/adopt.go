@@ -35,15 +35,13 @@ func (s *session) withoutTenant(c *journal.Campaign, unread error) error {
 	if err != nil {
 		return err
 	}
-	known, err := s.tenantKnown()
-	if err != nil {
+	if agreed.NewJournal, err = s.mayGoUninformed(agreed); err != nil {
 		return err
 	}
-	if !s.f.newJournal && !agreed.NewJournal && !known {
+	if !agreed.NewJournal {
 		return uninformedError(unread)
 	}
 	s.app.log.Warn().Err(unread).Msg("going on without knowing what other hosts did")
-	agreed.NewJournal = true
 	encoded, err := json.Marshal(agreed)
 	if err != nil {
 		return err
@@ -58,19 +56,23 @@ func uninformedError(unread error) error {
 	}
 }
 
-// tenantKnown says whether any campaign of the journal has compared itself with
-// the tenant, or was allowed not to.
-func (s *session) tenantKnown() (bool, error) {
+// mayGoUninformed says whether a campaign under these rules may go on without
+// knowing what other hosts did: somebody said so, or a campaign of the journal
+// has compared itself with the tenant, or was allowed not to.
+func (s *session) mayGoUninformed(r rules) (bool, error) {
+	if r.NewJournal || s.f.newJournal {
+		return true, nil
+	}
 	if s.journal == nil {
 		return false, nil
 	}
 	all, err := s.journal.Campaigns()
 	for _, info := range all {
-		r, bad := rulesOf(info)
+		other, bad := rulesOf(info)
 		if bad != nil {
 			return false, bad
 		}
-		if r.NewJournal || !info.TenantRead.IsZero() {
+		if other.NewJournal || !info.TenantRead.IsZero() {
 			return true, nil
 		}
 	}

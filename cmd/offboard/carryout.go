@@ -153,5 +153,5 @@ func outcomeError(code exitCode, cause error) error {
 	if cause == nil {
 		cause = errors.New("")
 	}
-	return &commandError{code: code, hint: hintOf(cause), err: cause}
+	return &commandError{code: code, err: cause}
 }

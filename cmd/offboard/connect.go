@@ -95,11 +95,11 @@ func (a *app) dial(f *connectionFlags, tenant journal.Tenant) (*connection, erro
 	auth.Transport = transport
 	method, why, err := auth.Choose()
 	if err != nil {
-		return nil, signInError(err)
+		return nil, &commandError{code: exitSignIn, err: err}
 	}
 	c := &connection{cloud: cloud, method: method + ": " + why, appID: auth.ClientID}
 	if c.tokens, err = defender.NewTokens(auth); err != nil {
-		return nil, signInError(err)
+		return nil, &commandError{code: exitSignIn, err: err}
 	}
 	c.client, err = defender.New(defender.Config{
 		APIURL: cloud.APIURL, Tokens: c.tokens, Transport: transport, Timeout: f.timeout,
@@ -109,10 +109,6 @@ func (a *app) dial(f *connectionFlags, tenant journal.Tenant) (*connection, erro
 		return nil, usageError("%w", err)
 	}
 	return c, nil
-}
-
-func signInError(err error) error {
-	return &commandError{code: exitSignIn, err: err, hint: hintOf(err)}
 }
 
 // signIn takes a token and reads what it says of itself.

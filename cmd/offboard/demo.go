@@ -151,8 +151,8 @@ func (d *demonstration) watchWindow(ctx context.Context) (stop func()) {
 				return
 			case now := <-tick.C:
 				used := 0
-				for _, c := range d.sim.Log(simulator.ClassOffboard) {
-					if !c.Throttled && now.Sub(c.Time) < time.Minute {
+				for _, at := range d.counted() {
+					if now.Sub(at) < time.Minute {
 						used++
 					}
 				}
@@ -179,14 +179,19 @@ func (d *demonstration) account() error {
 	return nil
 }
 
-// fullestMinute is the most calls that the tenant counted in any rolling minute.
-func (d *demonstration) fullestMinute() (most int) {
-	var times []time.Time
+// counted are the times of the calls that the tenant counted.
+func (d *demonstration) counted() (times []time.Time) {
 	for _, c := range d.sim.Log(simulator.ClassOffboard) {
 		if !c.Throttled {
 			times = append(times, c.Time)
 		}
 	}
+	return times
+}
+
+// fullestMinute is the most calls that the tenant counted in any rolling minute.
+func (d *demonstration) fullestMinute() (most int) {
+	times := d.counted()
 	for i, first := 0, 0; i < len(times); i++ {
 		for times[i].Sub(times[first]) >= time.Minute {
 			first++

@@ -45,15 +45,21 @@ func newRealTenant(t *testing.T, c simulator.Config) *realTenant {
 	return &realTenant{tenantServer: server, t: t, sim: sim, binary: buildBinary(t)}
 }
 
-// run runs the binary to its end and returns its exit code. What it writes to
-// stderr is returned for the failure's sake.
-func (r *realTenant) run(ctx context.Context, args ...string) (int, string) {
-	r.t.Helper()
+// command is the binary with the tenant's settings.
+func (r *realTenant) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, r.binary, args...)
 	cmd.Env = os.Environ()
 	for _, s := range r.settings() {
 		cmd.Env = append(cmd.Env, s[0]+"="+s[1])
 	}
+	return cmd
+}
+
+// run runs the binary to its end and returns its exit code. What it writes to
+// stderr is returned for the failure's sake.
+func (r *realTenant) run(ctx context.Context, args ...string) (int, string) {
+	r.t.Helper()
+	cmd := r.command(ctx, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	err := cmd.Run()

@@ -41,8 +41,8 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 		return p, err
 	}
 	s.app.namePreview(p.preview, f.campaign)
-	if p.blind && !p.rules.NewJournal {
-		p.rules.NewJournal, err = s.tenantKnown()
+	if p.blind {
+		p.rules.NewJournal, err = s.mayGoUninformed(p.rules)
 		p.uninformed = !p.rules.NewJournal
 	}
 	return p, err

@@ -33,16 +33,14 @@ type known struct {
 // outcome for, nor one that the tenant has an action for.
 func (s *session) preview(ctx context.Context, list *input.List, campaign string) (preview, error) {
 	var p preview
-	records, err := s.outcomes(campaign)
+	records, planned, err := s.records(campaign)
 	if err != nil {
 		return p, err
 	}
 	for _, m := range list.Machines {
 		p.sort(m, records)
 	}
-	if p.leaving, err = s.leaving(campaign, list); err != nil {
-		return p, err
-	}
+	p.leaving = notListed(planned, list)
 	return p, s.previewTenant(ctx, &p)
 }
 
@@ -104,51 +102,42 @@ func (s *session) campaign(name string) (*journal.Campaign, error) {
 	return c, err
 }
 
-// outcomes finds the machines that have an outcome, or may have: live in any
-// campaign, or ended in this one.
-func (s *session) outcomes(campaign string) (map[string]journal.Live, error) {
-	found := map[string]journal.Live{}
+// records finds the machines that have an outcome, or may have: live in any
+// campaign, or ended in this one; and those that this one has planned.
+func (s *session) records(campaign string) (map[string]journal.Live, []journal.Standing, error) {
+	found, planned := map[string]journal.Live{}, []journal.Standing(nil)
 	c, err := s.campaign(campaign)
 	if err != nil || s.journal == nil {
-		return found, err
+		return found, nil, err
 	}
 	if c != nil {
 		for st, err := range c.Standing() {
-			if err != nil {
-				return nil, err
-			}
-			if st.State.Final() {
+			switch {
+			case err != nil:
+				return nil, nil, err
+			case st.State == journal.Planned:
+				planned = append(planned, st)
+			case st.State.Final():
 				found[st.MachineID] = journal.Live{MachineID: st.MachineID, Campaign: campaign, State: st.State, Updated: st.Updated}
 			}
 		}
 	}
 	for l, err := range s.journal.Live() {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		found[l.MachineID] = l
 	}
-	return found, nil
+	return found, planned, nil
 }
 
-// leaving finds the campaign's planned machines that a list no longer holds.
-func (s *session) leaving(campaign string, list *input.List) ([]journal.Standing, error) {
-	c, err := s.campaign(campaign)
-	if err != nil || c == nil {
-		return nil, err
-	}
+// notListed returns the machines that a list no longer holds.
+func notListed(planned []journal.Standing, list *input.List) []journal.Standing {
 	listed := make(map[string]bool, len(list.Machines))
-	for _, m := range slices.Concat(list.Machines, list.NotOnboarded) {
-		listed[m.ID] = true
-	}
-	var gone []journal.Standing
-	for st, err := range c.Standing() {
-		if err != nil {
-			return nil, err
-		}
-		if st.State == journal.Planned && !listed[st.MachineID] {
-			gone = append(gone, st)
+	for _, machines := range [][]input.Machine{list.Machines, list.NotOnboarded} {
+		for _, m := range machines {
+			listed[m.ID] = true
 		}
 	}
-	return gone, nil
+	return slices.DeleteFunc(planned, func(st journal.Standing) bool { return listed[st.MachineID] })
 }

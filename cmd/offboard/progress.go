@@ -33,7 +33,7 @@ func (p *progress) start(ctx context.Context) (stop func(), err error) {
 		return nil, err
 	}
 	p.counts = map[journal.State]int{}
-	for s := journal.Planned; s <= journal.Excluded; s++ {
+	for _, s := range journal.States() {
 		p.counts[s] = counts.Of(s)
 	}
 	p.line("started")

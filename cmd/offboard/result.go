@@ -66,7 +66,7 @@ func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, 
 		},
 		Counts: map[string]int{},
 	}
-	for state := journal.Planned; state <= journal.Excluded; state++ {
+	for _, state := range journal.States() {
 		r.Counts[state.String()] = counts.Of(state)
 	}
 	if len(info.LastRun) == 0 {

@@ -180,11 +180,10 @@ func (s *session) openLimiter(api string, recent []limiter.Call, open opener) (*
 	if config.Ledger, err = open(path, recent); err != nil {
 		return nil, err
 	}
-	if config.Ledger == nil {
-		return limiter.New(config)
-	}
-	if d := config.Ledger.Damage(); d.Header || d.Slots > 0 {
-		s.app.log.Warn().Str("ledger", path).Bool("begun_anew", d.Header).Int("slots", d.Slots).Msg("the quota ledger was damaged")
+	if config.Ledger != nil {
+		if d := config.Ledger.Damage(); d.Header || d.Slots > 0 {
+			s.app.log.Warn().Str("ledger", path).Bool("begun_anew", d.Header).Int("slots", d.Slots).Msg("the quota ledger was damaged")
+		}
 	}
 	return limiter.New(config)
 }

@@ -39,11 +39,7 @@ type started struct {
 
 func (r *realTenant) start(args ...string) *started {
 	r.t.Helper()
-	s := &started{Cmd: exec.CommandContext(r.t.Context(), r.binary, args...), ended: make(chan error, 1)}
-	s.Env = os.Environ()
-	for _, e := range r.settings() {
-		s.Env = append(s.Env, e[0]+"="+e[1])
-	}
+	s := &started{Cmd: r.command(r.t.Context(), args...), ended: make(chan error, 1)}
 	s.Stderr = &s.stderr
 	if err := s.Start(); err != nil {
 		r.t.Fatal(err)
