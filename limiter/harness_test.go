@@ -202,8 +202,9 @@ func (w *world) call(killed context.Context, tk ticket) {
 			tk.Refused(Throttle{Wait: w.upTo(10*time.Second) - 5*time.Second, Period: w.Quotas[0].Per})
 		}
 	case fate < w.Unused+w.Refused+w.Lost:
-		w.arrive(w.upTo(w.Timeout + w.Late)) // counted, though a kill may come before it
-		if w.alive(killed, w.Timeout) {
+		alive := w.alive(killed, w.Timeout)
+		w.arriveLate(sent)
+		if alive {
 			tk.GivenUp()
 		}
 	case w.alive(killed, latency):
@@ -211,8 +212,17 @@ func (w *world) call(killed context.Context, tk ticket) {
 		tk.Answered()
 		w.write(Call{ID: tk.ID(), Sent: sent, Answered: time.Now()})
 	default:
-		w.arrive(w.upTo(w.Late)) // the process died; the call may still be on its way
+		w.arriveLate(sent) // the process died
 	}
+}
+
+// arriveLate is the fate of a call that nobody waits for any more: it reached
+// the server at some time since it was sent, or is still on its way, but not
+// for longer than the late arrival. That bound runs from the moment at which it
+// was given up or its process died, so only now is it known.
+func (w *world) arriveLate(sent time.Time) {
+	waited := time.Since(sent)
+	w.arrive(w.upTo(waited+w.Late) - waited)
 }
 
 // alive waits for the answer, or for the process's death.
