@@ -34,6 +34,12 @@ const (
 	// EventTenantRead: the tenant's Offboard actions were read before the
 	// first send. Count of actions, Adopted.
 	EventTenantRead EventKind = "tenant_read"
+	// EventEnded: the action of an accepted machine has ended. MachineID,
+	// State, ActionID.
+	EventEnded EventKind = "ended"
+	// EventFollowed: the action list was read and actions have not ended.
+	// Count of these, Wait until the next look.
+	EventFollowed EventKind = "followed"
 )
 
 // Event is something worth telling an operator.
