@@ -45,6 +45,9 @@ func (s *session) carryOut(ctx context.Context, c *journal.Campaign, resume stri
 		s.app.log.Warn().Msg("stopping: finishing what is in flight; once more ends at once")
 	})()
 	summary, err := s.work(ctx, c)
+	if err == nil && s.f.wait {
+		_, err = s.follow(ctx, c, runner.Forever)
+	}
 	if ctx.Err() != nil {
 		err = stoppedBy(context.Cause(ctx), err)
 	}

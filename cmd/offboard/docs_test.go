@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +59,7 @@ func words(line string) (args []string) {
 // against a tenant.
 func TestDocumentedCommands(t *testing.T) {
 	t.Parallel()
-	r := newRealTenant(t, simulator.Config{Machines: 10, Seed: 1})
+	r := newRealTenant(t, simulator.Config{Machines: 10, Seed: 1, SettleAfter: time.Millisecond})
 	list := filepath.Join(t.TempDir(), "retired.csv")
 	if err := writeFile(list, func(w io.Writer) error { return r.sim.WriteList(w, 0) }); err != nil {
 		t.Fatal(err)

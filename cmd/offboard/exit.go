@@ -43,7 +43,7 @@ var meanings = []struct {
 	{exitRejected, "some machines were rejected, failed, timed out or were cancelled"},
 	{exitInDoubt, "some machines are in doubt"},
 	{exitGuard, "stopped by a guard"},
-	{exitBudget, "stopped by a budget; work remains"},
+	{exitBudget, "stopped by a budget, or still waiting (follow); work remains"},
 	{exitSignIn, "sign-in, permission or trust"},
 	{exitLocked, "the journal is locked by another run"},
 	{exitJournal, "the journal belongs elsewhere or is damaged"},

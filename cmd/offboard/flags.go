@@ -75,14 +75,19 @@ func (f *quotaFlags) limits() (limiter.Config, error) {
 type workFlags struct {
 	workers              int
 	settleWait, retryFor time.Duration
-	newJournal           bool
+	newJournal, wait     bool
 }
 
 func (f *workFlags) bind(fs *pflag.FlagSet) {
 	fs.IntVar(&f.workers, "workers", runner.DefaultWorkers, "calls in flight at the same time, 1 to 64")
 	fs.DurationVar(&f.settleWait, "settle-wait", runner.DefaultSettleWait, "time after which absence from the action list is believed")
-	fs.DurationVar(&f.retryFor, "retry-for", runner.DefaultRetryFor, "how long an unreachable service is waited for")
+	f.bindRetryFor(fs)
+	fs.BoolVar(&f.wait, "wait", false, "when all are sent, follow them until every action has ended (see 'offboard follow')")
 	fs.BoolVar(&f.newJournal, "new-journal", false, "begin a new journal without permission to list what other hosts did")
+}
+
+func (f *workFlags) bindRetryFor(fs *pflag.FlagSet) {
+	fs.DurationVar(&f.retryFor, "retry-for", runner.DefaultRetryFor, "how long an unreachable service is waited for")
 }
 
 func (f *workFlags) validate() error {
@@ -91,7 +96,12 @@ func (f *workFlags) validate() error {
 		return usageError("--workers %d is not 1 to %d", f.workers, runner.MaxWorkers)
 	case f.settleWait <= 0:
 		return usageError("--settle-wait %s is not above 0", f.settleWait)
-	case f.retryFor <= 0:
+	}
+	return f.validateRetryFor()
+}
+
+func (f *workFlags) validateRetryFor() error {
+	if f.retryFor <= 0 {
 		return usageError("--retry-for %s is not above 0", f.retryFor)
 	}
 	return nil

@@ -88,6 +88,12 @@ func (p *progress) event(e runner.Event) {
 		}
 	case runner.EventSettled:
 		p.move(journal.InDoubt, e.State)
+	case runner.EventEnded:
+		p.move(journal.Accepted, e.State)
+		level = zerolog.DebugLevel
+		if e.State != journal.Succeeded {
+			level = zerolog.WarnLevel
+		}
 	case runner.EventLooked:
 		level = zerolog.DebugLevel
 	case runner.EventThrottled, runner.EventPaused, runner.EventLeftInDoubt:
@@ -116,6 +122,9 @@ func (p *progress) write(level zerolog.Level, e runner.Event) {
 	}
 	if e.Kind == runner.EventTenantRead {
 		l = l.Int("actions", e.Count).Int("adopted", e.Adopted)
+	}
+	if e.Kind == runner.EventFollowed {
+		l = l.Int("waiting", e.Count)
 	}
 	if e.Err != nil {
 		l = l.AnErr("error", e.Err)

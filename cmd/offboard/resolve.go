@@ -74,7 +74,7 @@ func (a *app) resolve(ctx context.Context, ids []string, f *resolveFlags) error 
 	if _, err := j.Recover(); err != nil {
 		return err
 	}
-	c, err := chooseCampaign(j, f.campaign)
+	c, err := chooseCampaign(j, f.campaign, unfinished...)
 	if err != nil {
 		return err
 	}

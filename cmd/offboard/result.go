@@ -25,6 +25,7 @@ type result struct {
 	EndedAt        *time.Time     `json:"ended_at"`
 	ExitCode       *int           `json:"exit_code"`
 	ExitReason     string         `json:"exit_reason"`
+	Waiting        *waitingResult `json:"waiting,omitempty"` // of follow
 }
 
 type listResult struct {
@@ -98,6 +99,9 @@ func (r result) write(w io.Writer, form string, counts journal.Counts, resume st
 		return e.Encode(r)
 	}
 	words := lastWords(r, counts)
+	if r.Waiting != nil && counts.Of(journal.Accepted) > 0 {
+		words += "\nWaiting for: " + r.Waiting.words() + "."
+	}
 	if next := nextStep(r, counts, resume); next != "" {
 		words += "\nNext: " + next
 	}
@@ -126,16 +130,25 @@ func lastWords(r result, c journal.Counts) string {
 	return fmt.Sprintf("Campaign %s, %s: %s.", r.Campaign, plural(c.Total(), "machine"), strings.Join(parts, "; "))
 }
 
-// nextStep is the one command that takes the campaign further.
+// nextStep is what takes the campaign further.
 func nextStep(r result, c journal.Counts, resume string) string {
 	switch {
 	case c.Of(journal.Planned)+c.Of(journal.Sending) > 0:
 		return resume
 	case c.Of(journal.InDoubt) > 0:
 		return resume + ", which asks the service again; or 'offboard resolve' with your own verdict"
-	case c.Of(journal.Rejected) > 0:
-		return "the reasons: " + commandLine("offboard", "status", "--verbose", "--campaign", r.Campaign, "--journal", r.Journal)
-	default:
-		return ""
 	}
+	var steps []string
+	if c.Of(journal.Accepted) > 0 {
+		steps = append(steps, r.command("follow"))
+	}
+	if c.Of(journal.Rejected) > 0 {
+		steps = append(steps, "the reasons: "+commandLine("offboard", "status", "--verbose", "--campaign", r.Campaign, "--journal", r.Journal))
+	}
+	return strings.Join(steps, "; ")
+}
+
+// command is the command line of a command that goes on with the campaign.
+func (r result) command(name string) string {
+	return commandLine("offboard", name, "--campaign", r.Campaign, "--journal", r.Journal, "--tenant", r.TenantID)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ func (a *app) resume(cmd *cobra.Command, f *campaignFlags) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	c, err := chooseCampaign(s.journal, f.campaign)
+	c, err := chooseCampaign(s.journal, f.campaign, unfinished...)
 	if err != nil {
 		return err
 	}
@@ -46,9 +47,12 @@ func (a *app) resume(cmd *cobra.Command, f *campaignFlags) error {
 	return s.carryOut(cmd.Context(), c, resumeCommand(cmd, c.Info().Name, s.journal.Path()))
 }
 
+// unfinished are the states in which a machine is left to send or to settle.
+var unfinished = []journal.State{journal.Planned, journal.Sending, journal.InDoubt}
+
 // chooseCampaign finds the campaign by name or, without one, the only campaign
-// that is open.
-func chooseCampaign(j *journal.Journal, name string) (*journal.Campaign, error) {
+// that is open: the only one with a machine in these states.
+func chooseCampaign(j *journal.Journal, name string, states ...journal.State) (*journal.Campaign, error) {
 	if name != "" {
 		return j.Campaign(name)
 	}
@@ -66,7 +70,7 @@ func chooseCampaign(j *journal.Journal, name string) (*journal.Campaign, error) 
 		if err != nil {
 			return nil, err
 		}
-		if counts.Of(journal.Planned)+counts.Of(journal.Sending)+counts.Of(journal.InDoubt) > 0 {
+		if slices.ContainsFunc(states, func(st journal.State) bool { return counts.Of(st) > 0 }) {
 			open = append(open, c)
 		}
 	}

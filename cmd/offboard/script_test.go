@@ -59,7 +59,7 @@ func tenantOf(ts *testscript.TestScript) *scriptTenant { return ts.Value(scriptK
 // tenantCommand serves a tenant without limits, points the environment at it
 // and writes the list of its machines to machines.csv:
 //
-//	tenant [machines=20] [roles=A,B] [latency=1s] [fault=KIND:NTH]... [refuse=CODE:MACHINE]... [gone=MACHINE]... [act=MACHINE]...
+//	tenant [machines=20] [roles=A,B] [latency=1s] [settle=20s] [fault=KIND:NTH]... [offline=MACHINE]... [failing=MACHINE]... [refuse=CODE:MACHINE]... [gone=MACHINE]... [act=MACHINE]...
 //
 // $ID0, $NAME0 and so on are its machines. A promise broken before the script's
 // end fails the script.
@@ -114,6 +114,18 @@ func tenantSetting(ts *testscript.TestScript, c *simulator.Config, arg string) (
 		c.Roles, err = strings.Split(value, ","), nil
 	case "latency":
 		c.Latency, err = time.ParseDuration(value)
+	case "settle":
+		c.SettleAfter, err = time.ParseDuration(value)
+	case "offline":
+		n, err = strconv.Atoi(value)
+		later = func(s *simulator.Simulator) {
+			m := s.Machines()[n]
+			m.Offline, m.LastSeen = true, time.Now().Add(-240*time.Hour)
+			s.AddMachine(m)
+		}
+	case "failing":
+		n, err = strconv.Atoi(value)
+		later = func(s *simulator.Simulator) { m := s.Machines()[n]; m.Failing = true; s.AddMachine(m) }
 	case "fault":
 		c.Faults = append(c.Faults, simulator.Fault{Kind: simulator.Kind(word), Nth: n, Wait: time.Second, Period: time.Minute})
 	case "refuse":

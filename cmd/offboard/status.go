@@ -43,7 +43,7 @@ func (a *app) status(f *statusFlags) error {
 	}
 	defer j.Close()
 	if f.campaign != "" || f.output == "json" {
-		c, err := chooseCampaign(j, f.campaign)
+		c, err := chooseCampaign(j, f.campaign, unfinished...)
 		if err != nil {
 			return err
 		}
@@ -82,8 +82,7 @@ func (a *app) statusOf(j *journal.Journal, c *journal.Campaign, f *statusFlags) 
 			return err
 		}
 	}
-	resume := commandLine("offboard", "resume", "--campaign", r.Campaign, "--journal", r.Journal, "--tenant", r.TenantID)
-	return r.write(a.env.stdout, f.output, counts, resume)
+	return r.write(a.env.stdout, f.output, counts, r.command("resume"))
 }
 
 // listUnsettled prints the machines that somebody may have to look at.

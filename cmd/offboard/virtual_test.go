@@ -271,6 +271,39 @@ func TestListsThatChange(t *testing.T) {
 	})
 }
 
+// TestFollowForDays: a campaign is followed until the last device that is off
+// has timed out. The list API's own quota holds, and the looks are few.
+func TestFollowForDays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const machines = 300
+		v := newVirtualTenant(t, simulator.Config{
+			Machines: machines, Seed: 1, Latency: 300 * time.Millisecond, Offline: 0.2, Failing: 0.05, SettleAfter: time.Hour,
+		})
+		defer v.close()
+		if code, _, stderr := v.run(t.Context(), "run", v.list, "--comment", "why", "--yes"); code != exitOK {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		before := v.sim.Truth().Calls[simulator.ClassActions].Arrived
+		began := time.Now()
+		code, stdout, stderr := v.run(t.Context(), "follow", "--output", "json")
+		var r result
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+			t.Fatalf("%v: %s%s", err, stdout, stderr)
+		}
+		if took := time.Since(began); code != exitRejected || took < 71*time.Hour || took > 74*time.Hour {
+			t.Errorf("exit code %d after %s: %s", code, took, stderr)
+		}
+		if r.Counts["succeeded"]+r.Counts["failed"]+r.Counts["timed_out"] != machines || r.Counts["timed_out"] < machines/10 || r.Counts["failed"] == 0 {
+			t.Errorf("%v", r.Counts)
+		}
+		if calls := v.sim.Truth().Calls[simulator.ClassActions].Arrived - before; calls > 150 {
+			t.Errorf("%d list calls in three days", calls)
+		}
+		v.checkWindow(machines)
+	})
+}
+
 // TestTenantInUpperCase: the same tenant is the same journal and quota however
 // it is spelled.
 func TestTenantInUpperCase(t *testing.T) {

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"offboard/defender"
+	"offboard/journal"
+	"offboard/runner"
+)
+
+type followFlags struct {
+	campaignFlags
+	bound   time.Duration
+	verbose bool
+}
+
+func (f *followFlags) bind(fs *pflag.FlagSet) {
+	f.connectionFlags.bind(fs)
+	f.quotaFlags.bind(fs)
+	f.journalFlags.bind(fs)
+	f.outputFlag.bind(fs)
+	f.bindRetryFor(fs)
+	fs.DurationVar(&f.bound, "for", runner.Forever, "stop following after this `time` (0: look once; default: when every action has ended)")
+	fs.BoolVar(&f.verbose, "verbose", false, "list every machine that is waited for")
+}
+
+func (a *app) followCommand() *cobra.Command {
+	var f followFlags
+	cmd := &cobra.Command{
+		Use:   "follow",
+		Short: "Follow accepted machines until their actions have ended",
+		Long: `Accepted is not offboarded: the service keeps the action until the device is
+next online. Follow reads the tenant's action list, a few calls a look however
+many machines there are, until every action has ended, and records each end. It
+looks less often as the actions age.
+
+With --for 0 it looks once, which is what a scheduled job wants. It ends with 0
+when every action has ended well, 3 when some have not, and 6 when some machines
+are still waited for.`,
+		Example: `  offboard follow
+  offboard follow --campaign retired-laptops --for 0`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.follow(cmd, &f) },
+	}
+	f.bind(cmd.Flags())
+	return cmd
+}
+
+func (f *followFlags) validate() error {
+	if f.bound < 0 && f.bound != runner.Forever {
+		return usageError("--for %s is negative", f.bound)
+	}
+	return errors.Join(f.validateConnection(), f.validateRetryFor(), f.outputFlag.validate())
+}
+
+func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
+	if err := f.validate(); err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	s, err := a.open(ctx, &f.campaignFlags, journal.Options{}, false)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	c, err := chooseCampaign(s.journal, f.campaign, journal.Accepted)
+	if err != nil {
+		return err
+	}
+	if err := s.openLists(); err != nil {
+		return err
+	}
+	last := lastRun{StartedAt: time.Now().UTC()}
+	waiting, cause := s.follow(ctx, c, f.bound)
+	if ctx.Err() != nil {
+		cause = stoppedBy(context.Cause(ctx), cause)
+	}
+	if f.verbose && f.output == "text" {
+		if err := listWaiting(a.env.stdout, waiting); err != nil {
+			return err
+		}
+	}
+	return s.reportFollowed(c, last, waiting, cause)
+}
+
+// follow brings the accepted machines of a campaign to their end, and returns
+// those that it has not.
+func (s *session) follow(ctx context.Context, c *journal.Campaign, bound time.Duration) ([]runner.Waiting, error) {
+	report := &progress{log: s.app.log, counts: map[journal.State]int{}}
+	owner := func(name string) (runner.Followed, error) { return s.journal.Campaign(name) }
+	return runner.NewFollower(s.directory, owner, report.event).Follow(ctx, c, bound)
+}
+
+// reportFollowed writes the result of following. It is no run, so the journal
+// goes on holding the campaign's last one.
+func (s *session) reportFollowed(c *journal.Campaign, last lastRun, waiting []runner.Waiting, cause error) error {
+	r, counts, err := resultOf(s.journal, c)
+	if err != nil {
+		return err
+	}
+	code := graver(codeOf(cause), followedCode(counts))
+	last.EndedAt, last.ExitCode, last.ExitReason = time.Now().UTC(), code, code.reason()
+	if cause != nil {
+		last.ExitReason = cause.Error()
+	}
+	r.describe(last)
+	r.Waiting = sortWaiting(waiting, time.Now())
+	if err := r.write(s.app.env.stdout, s.f.output, counts, r.command("resume")); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return outcomeError(code, cause)
+}
+
+// followedCode is the code of a campaign that was followed: what is accepted is
+// work that remains.
+func followedCode(c journal.Counts) exitCode {
+	code := campaignCode(c)
+	if c.Of(journal.Accepted) > 0 {
+		code = graver(code, exitBudget)
+	}
+	return code
+}
+
+// waitingResult tells apart why machines are waited for.
+type waitingResult struct {
+	Awake    int `json:"awake"`    // seen by the service within two days: soon
+	Silent   int `json:"silent"`   // not seen for longer: the action is carried out when the device wakes
+	Unknown  int `json:"unknown"`  // the inventory does not show the machine
+	Unlisted int `json:"unlisted"` // the action has vanished from the list: look at the machine in the portal
+}
+
+// awake is how long ago a device may last have reported to count as awake. It
+// reports about daily.
+const awake = 48 * time.Hour
+
+func sortWaiting(all []runner.Waiting, now time.Time) *waitingResult {
+	var w waitingResult
+	for _, m := range all {
+		switch {
+		case m.Unlisted:
+			w.Unlisted++
+		case m.LastSeen.IsZero():
+			w.Unknown++
+		case now.Sub(m.LastSeen) < awake:
+			w.Awake++
+		default:
+			w.Silent++
+		}
+	}
+	return &w
+}
+
+func (w *waitingResult) words() string {
+	var parts []string
+	for _, p := range []struct {
+		n     int
+		words string
+	}{
+		{w.Awake, "seen in the last 48 hours"},
+		{w.Silent, "silent for longer, offboarded when they wake"},
+		{w.Unknown, "not in the inventory"},
+		{w.Unlisted, "whose action has vanished from the list"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, grouped(p.n)+" "+p.words)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+func listWaiting(out io.Writer, waiting []runner.Waiting) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	for _, m := range waiting {
+		seen, status := "not seen", m.Status
+		if !m.LastSeen.IsZero() {
+			seen = "last seen " + m.LastSeen.UTC().Format(time.RFC3339)
+		}
+		if m.Unlisted {
+			status = "not listed"
+		}
+		if status == "" {
+			status = defender.StatusPending
+		}
+		if _, err := fmt.Fprintf(w, "%s\t%q\t%q\t%s\n", m.MachineID, m.Name, status, seen); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
