@@ -35,6 +35,7 @@ func (r *Runner) attempt(take, flight context.Context, w work) error {
 	if err != nil {
 		token.Unused()
 		pass.abandoned()
+		r.account.refund()
 		return r.skip(w, err)
 	}
 	// If we crash from here on, the journal says "sending" and the next run
@@ -46,9 +47,25 @@ func (r *Runner) attempt(take, flight context.Context, w work) error {
 	return r.outcome(t, action, err)
 }
 
-// admit waits for the gate and then for a token. The gate may have been shut
-// during the second wait, so it is asked again before anything is begun.
+// admit waits for the right to make a call that the budget has room for.
 func (r *Runner) admit(take context.Context) (*limiter.Token, *pass, error) {
+	token, pass, err := r.await(take)
+	if err != nil {
+		r.account.refund()
+		return nil, nil, err
+	}
+	if r.account.late() {
+		r.account.refund()
+		token.Unused()
+		pass.abandoned()
+		return nil, nil, r.account.usedUp()
+	}
+	return token, pass, nil
+}
+
+// await waits for the gate and then for a token. The gate may have been shut
+// during the second wait, so it is asked again before anything is begun.
+func (r *Runner) await(take context.Context) (*limiter.Token, *pass, error) {
 	for {
 		if err := r.gate.wait(take); err != nil {
 			return nil, nil, err
@@ -145,6 +162,7 @@ func (r *Runner) applied(t try, action defender.MachineAction) error {
 		r.settler.accepted(witness{t.machineID, action.ID, t.began})
 	}
 	t.pass.answered()
+	r.account.passed(t.machineID)
 	r.finish(t, Event{State: stateOf(action), ActionID: action.ID})
 	return nil
 }
@@ -194,13 +212,13 @@ func (r *Runner) refused(t try, cause error) error {
 			return err
 		}
 		r.queue.later(t.work)
-		return nil
+		return r.account.refused(t.machineID)
 	}
 	if err := r.c.Record.Reject(t.machineID, failureOf(journal.ReasonRefused, cause)); err != nil {
 		return err
 	}
 	r.finish(t, Event{State: journal.Rejected, Err: cause})
-	return nil
+	return r.account.refused(t.machineID)
 }
 
 // alreadyActive leaves it to the settler to find and adopt the Offboard action
@@ -236,6 +254,7 @@ func (r *Runner) doubted(t try, cause error, active bool) error {
 		owner: r.c.Record, campaign: r.name, machineID: t.machineID,
 		attempt: t.Number, prior: t.Prior, active: active, sent: t.began,
 	})
+	r.account.passed(t.machineID)
 	r.finish(t, Event{State: journal.InDoubt, Err: cause})
 	return nil
 }

@@ -74,6 +74,8 @@ type Config struct {
 	// RetryFor is how long an unreachable service is waited for.
 	// Default 30 min.
 	RetryFor time.Duration
+	// Budget bounds the run. Default: no bound.
+	Budget Budget
 	// OnEvent, if set, is called from several goroutines at once and must
 	// return quickly.
 	OnEvent func(Event)
@@ -107,6 +109,9 @@ func (c *Config) validate() error {
 		return fmt.Errorf("%w: Workers is %d, not 1 to %d", ErrConfig, c.Workers, MaxWorkers)
 	case c.SettleWait < 0, c.RetryFor < 0:
 		return fmt.Errorf("%w: a wait is negative", ErrConfig)
+	}
+	if err := c.Budget.validate(); err != nil {
+		return err
 	}
 	return ValidateCampaignName(c.Record.Info().Name)
 }

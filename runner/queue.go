@@ -56,6 +56,13 @@ func (q *queue) take(ctx context.Context) (work, bool) {
 	}
 }
 
+// unfinished says whether anything is left to send or to settle.
+func (q *queue) unfinished() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.ready)+len(q.last)+q.out+q.doubts > 0
+}
+
 // done gives a machine back that has its outcome.
 func (q *queue) done() { q.update(func() { q.out-- }) }
 

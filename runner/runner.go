@@ -19,6 +19,7 @@ type Runner struct {
 	gate      *gate
 	settler   *settler
 	directory *Directory
+	account   *account
 
 	sent, throttled atomic.Int64
 }
@@ -36,7 +37,11 @@ func New(c Config) (*Runner, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	return &Runner{c: c, name: c.Record.Info().Name, directory: NewDirectory(c.Service, c.ListCalls, c.RetryFor)}, nil
+	return &Runner{
+		c: c, name: c.Record.Info().Name,
+		directory: NewDirectory(c.Service, c.ListCalls, c.RetryFor),
+		account:   newAccount(c.Budget),
+	}, nil
 }
 
 // Run sends every planned machine and settles every machine in doubt, and
@@ -44,7 +49,7 @@ func New(c Config) (*Runner, error) {
 // is done. The journal must have been recovered and the campaign enlisted.
 //
 // The error is nil when the campaign was worked off, whatever became of its
-// machines; ctx's error after an orderly stop; [ErrUnreachable]; a
+// machines; ctx's error after an orderly stop; [ErrBudget]; [ErrFailures]; [ErrUnreachable]; a
 // *[defender.Error] that means [defender.Stop]; or the journal's.
 func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	ready, last, doubts, err := r.standing()
@@ -70,7 +75,9 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 // first fault that stops the run; work in flight outlives both, bounded by the
 // service's own time-out; the journal takes none.
 func (r *Runner) work(ctx context.Context) error {
-	group, take := errgroup.WithContext(ctx)
+	timed, cancel := r.account.timed(ctx)
+	defer cancel()
+	group, take := errgroup.WithContext(timed)
 	flight := context.WithoutCancel(ctx)
 	settling, finished := context.WithCancel(take)
 	defer finished()
@@ -87,6 +94,9 @@ func (r *Runner) work(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	if ctx.Err() == nil && r.queue.unfinished() {
+		return r.account.usedUp()
+	}
 	return ctx.Err()
 }
 
@@ -94,6 +104,10 @@ func (r *Runner) worker(take, flight context.Context) error {
 	for {
 		w, ok := r.queue.take(take)
 		if !ok {
+			return nil
+		}
+		if !r.account.spend() {
+			r.queue.again(w) // the other workers finish what they have begun
 			return nil
 		}
 		if err := r.attempt(take, flight, w); err != nil {
