@@ -89,12 +89,16 @@ func (s *session) work(ctx context.Context, c *journal.Campaign) (runner.Summary
 	if s.f.settleWait < time.Minute {
 		s.app.log.Warn().Str("settle_wait", s.f.settleWait.String()).Msg("--settle-wait is below the minute that a late request may take to arrive")
 	}
+	budget, err := s.f.budget(time.Now())
+	if err != nil {
+		return runner.Summary{}, err
+	}
 	report := &progress{log: s.app.log, limiter: s.calls, campaign: c}
 	r, err := runner.New(runner.Config{
 		Service: s.client, Record: c, Calls: s.calls, ListCalls: s.lists,
 		Owner:   func(name string) (runner.Record, error) { return s.journal.Campaign(name) },
 		Workers: s.f.workers, SettleWait: s.f.settleWait, RetryFor: s.f.retryFor,
-		OnEvent: report.event,
+		Budget: budget, OnEvent: report.event,
 	})
 	if err != nil {
 		return runner.Summary{}, err

@@ -116,6 +116,10 @@ func codeOf(err error) exitCode {
 		return exitUsage
 	case errors.Is(err, runner.ErrTenantUnread):
 		return exitSignIn
+	case errors.Is(err, runner.ErrFailures):
+		return exitGuard
+	case errors.Is(err, runner.ErrBudget):
+		return exitBudget
 	case errors.As(err, &api) && api.Meaning == defender.Stop:
 		return exitSignIn
 	case errors.As(err, &signal):

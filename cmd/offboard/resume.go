@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,9 @@ With several open campaigns --campaign says which.`,
 
 func (a *app) resume(cmd *cobra.Command, f *campaignFlags) error {
 	if err := f.validate(); err != nil {
+		return err
+	}
+	if _, err := f.budget(time.Now()); err != nil {
 		return err
 	}
 	s, err := a.open(cmd.Context(), f, journal.Options{}, false)

@@ -59,6 +59,9 @@ func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
 	if f.dryRun {
 		return a.dryRun(ctx, list, f)
 	}
+	if _, err := f.budget(time.Now()); err != nil {
+		return err
+	}
 	s, err := a.open(ctx, &f.campaignFlags, journal.Options{}, true)
 	if err != nil {
 		return err

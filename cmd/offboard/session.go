@@ -19,6 +19,7 @@ type campaignFlags struct {
 	connectionFlags
 	quotaFlags
 	workFlags
+	budgetFlags
 	journalFlags
 	outputFlag
 }
@@ -27,12 +28,13 @@ func (f *campaignFlags) bind(fs *pflag.FlagSet) {
 	f.connectionFlags.bind(fs)
 	f.quotaFlags.bind(fs)
 	f.workFlags.bind(fs)
+	f.budgetFlags.bind(fs)
 	f.journalFlags.bind(fs)
 	f.outputFlag.bind(fs)
 }
 
 func (f *campaignFlags) validate() error {
-	return errors.Join(f.validateConnection(), f.workFlags.validate(), f.outputFlag.validate())
+	return errors.Join(f.validateConnection(), f.workFlags.validate(), f.budgetFlags.validate(), f.outputFlag.validate())
 }
 
 func (f *campaignFlags) validateConnection() error {
