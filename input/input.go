@@ -130,14 +130,20 @@ func Read(ctx context.Context, path string, o Options) (*List, error) {
 	}
 	defer src.Close()
 	c := newCollector(path, o, src.progress)
-	err = errors.Join(c.read(src, o.Format), c.rejects.flush())
+	err = c.read(src, o.Format)
+	lost := c.rejects.flush()
+	if err == nil {
+		c.list.SHA256, err = src.sum()
+	}
 	if err != nil {
 		return nil, inFile(err, path)
 	}
-	if c.list.SHA256, err = src.sum(); err != nil {
-		return nil, inFile(err, path)
+	list, err := c.finish()
+	if lost != nil {
+		// The bad rows are told of all the same.
+		return nil, errors.Join(err, inFile(lost, path))
 	}
-	return c.finish()
+	return list, err
 }
 
 // read recognises the format and runs its reader.

@@ -20,7 +20,7 @@ func newRejects(file string, w io.Writer) *rejects {
 	r := &rejects{file: file}
 	if w != nil {
 		r.out = csv.NewWriter(w)
-		r.write("file", "line", "column", "reason")
+		_ = r.out.Write([]string{"file", "line", "column", "reason"})
 	}
 	return r
 }
@@ -31,14 +31,25 @@ func (r *rejects) add(line int, column, reason string) {
 	if len(r.first) < MaxReported {
 		r.first = append(r.first, bad)
 	}
-	r.write(bad.File, strconv.Itoa(bad.Line), bad.Column, bad.Reason)
+	r.write(bad)
+}
+
+// AppendRejects writes bad rows in the form that Options.Rejects gets them in, without the header: they are added to what
+// Read has written.
+func AppendRejects(w io.Writer, rows []BadRow) error {
+	r := &rejects{out: csv.NewWriter(w)}
+	for _, row := range rows {
+		r.write(row)
+	}
+	return r.flush()
 }
 
 // write leaves errors to flush: the writer keeps the first one.
-func (r *rejects) write(cells ...string) {
+func (r *rejects) write(b BadRow) {
 	if r.out == nil {
 		return
 	}
+	cells := []string{b.File, strconv.Itoa(b.Line), b.Column, b.Reason}
 	for i, cell := range cells {
 		cells[i] = neutralise(cell)
 	}
