@@ -21,6 +21,7 @@ type Directory struct {
 	service  Lists
 	limiter  Limiter
 	retryFor time.Duration
+	onEvent  func(Event)
 
 	mu    sync.Mutex
 	since time.Time // of the first failure after the last answer
@@ -28,9 +29,10 @@ type Directory struct {
 
 // NewDirectory returns a Directory that makes its calls under the limiter's
 // quota, which is that of the list APIs. Reading has no effect, so whatever
-// fails is asked again, for retryFor at most.
-func NewDirectory(s Lists, l Limiter, retryFor time.Duration) *Directory {
-	return &Directory{service: s, limiter: l, retryFor: retryFor}
+// fails is asked again, for retryFor at most; onEvent, if set, is told of each
+// pause before that.
+func NewDirectory(s Lists, l Limiter, retryFor time.Duration, onEvent func(Event)) *Directory {
+	return &Directory{service: s, limiter: l, retryFor: retryFor, onEvent: onEvent}
 }
 
 // offboards returns a machine's Offboard actions.
@@ -111,11 +113,19 @@ func page[T any](ctx context.Context, d *Directory, get func(defender.Page) ([]T
 		case d.failing() >= d.retryFor:
 			return nil, 0, fmt.Errorf("%w: %w", ErrUnreachable, err)
 		case errors.Is(err, defender.ErrThrottled):
+			d.emit(Event{Kind: EventThrottled, Wait: e.RetryAfter, Err: err})
 			continue // the limiter makes everyone wait
 		}
+		d.emit(Event{Kind: EventPaused, Wait: pause, Err: err})
 		if err := sleep(ctx, pause); err != nil {
 			return nil, 0, err
 		}
+	}
+}
+
+func (d *Directory) emit(e Event) {
+	if d.onEvent != nil {
+		d.onEvent(e)
 	}
 }
 
@@ -146,8 +156,16 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // Probe asks for a single action, to find out whether the API is there and may
-// be read.
+// be read. A token that is refused is not the last word: it may have expired.
 func (d *Directory) Probe(ctx context.Context) error {
+	err := d.probe(ctx)
+	if errors.Is(err, defender.ErrTokenRefused) {
+		err = d.probe(ctx)
+	}
+	return err
+}
+
+func (d *Directory) probe(ctx context.Context) error {
 	token, err := d.limiter.Take(ctx)
 	if err != nil {
 		return err

@@ -18,9 +18,11 @@ const (
 	// EventSkipped: a machine was not sent, since another campaign of this
 	// journal got to it first. MachineID, Err.
 	EventSkipped EventKind = "skipped"
-	// EventThrottled: the service answered 429. MachineID, Wait, Err.
+	// EventThrottled: the service answered 429. MachineID unless a list was
+	// asked for, Wait, Err.
 	EventThrottled EventKind = "throttled"
-	// EventPaused: all workers wait before one of them probes. Wait, Err.
+	// EventPaused: all workers wait before one of them probes, or a list is
+	// asked for again. Wait, Err.
 	EventPaused EventKind = "paused"
 	// EventLooked: the action list was asked about a machine in doubt and
 	// did not settle it. MachineID, Attempt, Wait until the next look.

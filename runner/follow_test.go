@@ -19,7 +19,7 @@ import (
 // follow follows the bench's campaign.
 func (b *bench) follow(ctx context.Context, bound time.Duration) ([]runner.Waiting, error) {
 	b.t.Helper()
-	d := runner.NewDirectory(b.service, newLimiter(b.t), runner.DefaultRetryFor)
+	d := runner.NewDirectory(b.service, newLimiter(b.t), runner.DefaultRetryFor, b.event)
 	f := runner.NewFollower(d, func(name string) (runner.Followed, error) { return b.journal.Campaign(name) }, b.event)
 	return f.Follow(ctx, b.campaign, bound)
 }

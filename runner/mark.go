@@ -36,7 +36,9 @@ func CampaignName(listPath string) string {
 		return "stdin"
 	}
 	for _, ext := range []string{".gz", ".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl"} {
-		base = strings.TrimSuffix(base, ext)
+		if n := len(base) - len(ext); n >= 0 && strings.EqualFold(base[n:], ext) {
+			base = base[:n]
+		}
 	}
 	name := strings.Trim(notInName.ReplaceAllString(base, "-"), "-.")
 	if len(name) > 64 {

@@ -42,11 +42,15 @@ type AmbiguousRow struct {
 	Candidates []defender.Machine
 }
 
+// String says what the row matches, on one line.
 func (a AmbiguousRow) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "line %d: %q matches %d machines:", a.Row.Line, label(a.Row), len(a.Candidates))
-	for _, m := range a.Candidates {
-		fmt.Fprintf(&b, "\n  %s  %q  last seen %s  %s", m.ID, m.ComputerDNSName, m.LastSeen.UTC().Format(time.DateTime), m.HealthStatus)
+	fmt.Fprintf(&b, "%q matches %d machines: ", label(a.Row), len(a.Candidates))
+	for i, m := range a.Candidates {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		fmt.Fprintf(&b, "%s %q last seen %s %s", m.ID, m.ComputerDNSName, m.LastSeen.UTC().Format(time.DateTime), m.HealthStatus)
 	}
 	return b.String()
 }

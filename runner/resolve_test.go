@@ -45,7 +45,7 @@ func TestResolve(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := runner.NewDirectory(&tenant{t: t, machines: inventory}, newLimiter(t), time.Minute)
+			d := runner.NewDirectory(&tenant{t: t, machines: inventory}, newLimiter(t), time.Minute, nil)
 			got, err := d.Resolve(t.Context(), []input.Machine{c.row}, c.mode, c.include)
 			if err != nil {
 				t.Fatal(err)
@@ -89,7 +89,7 @@ func TestResolveReadsEveryPage(t *testing.T) {
 		inventory = append(inventory, defender.Machine{ID: id(i), ComputerDNSName: fmt.Sprintf("pc%d", i), OnboardingStatus: "Onboarded"})
 	}
 	rows := []input.Machine{{Name: "pc0"}, {Name: "pc9900"}, {Name: "pc24999"}}
-	d := runner.NewDirectory(&tenant{t: t, machines: inventory}, newLimiter(t), time.Minute)
+	d := runner.NewDirectory(&tenant{t: t, machines: inventory}, newLimiter(t), time.Minute, nil)
 	got, err := d.Resolve(t.Context(), rows, runner.RefuseAmbiguous, false)
 	if err != nil || len(got.Machines) != 3 {
 		t.Fatalf("%+v, %v", got, err)

@@ -39,7 +39,7 @@ func New(c Config) (*Runner, error) {
 	}
 	return &Runner{
 		c: c, name: c.Record.Info().Name,
-		directory: NewDirectory(c.Service, c.ListCalls, c.RetryFor),
+		directory: NewDirectory(c.Service, c.ListCalls, c.RetryFor, c.OnEvent),
 		account:   newAccount(c.Budget),
 	}, nil
 }
