@@ -58,7 +58,7 @@ func (s *session) carryOut(ctx context.Context, c *journal.Campaign, resume stri
 // stoppedBy adds why a run was stopped to what came of stopping it, unless that
 // is only the stop itself.
 func stoppedBy(cause, err error) error {
-	if err == nil || errors.Is(err, context.Canceled) && errors.Unwrap(err) == nil {
+	if err == nil || errors.Is(err, cause) || errors.Is(err, context.Canceled) && errors.Unwrap(err) == nil {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", cause, err)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"time"
 
 	"offboard/defender"
 	"offboard/journal"
@@ -65,12 +67,12 @@ func (a *app) authConfig(f *connectionFlags, cloud defender.Cloud, tenant journa
 
 // connect builds the client and looks at a token, so that a wrong tenant or a
 // missing permission stops the command before its first call.
-func (a *app) connect(ctx context.Context, f *connectionFlags, tenant journal.Tenant) (*connection, error) {
-	c, err := a.dial(f, tenant)
+func (a *app) connect(ctx context.Context, f *campaignFlags, tenant journal.Tenant) (*connection, error) {
+	c, err := a.dial(&f.connectionFlags, tenant)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.signIn(ctx); err != nil {
+	if err := a.signIn(ctx, c, f.retryFor); err != nil {
 		return nil, err
 	}
 	a.log.Debug().Str("method", c.method).Str("app_id", c.appID).Msg("signed in")
@@ -95,7 +97,7 @@ func (a *app) dial(f *connectionFlags, tenant journal.Tenant) (*connection, erro
 	auth.Transport = transport
 	method, why, err := auth.Choose()
 	if err != nil {
-		return nil, &commandError{code: exitSignIn, err: err}
+		return nil, usageError("--auth: %w", err)
 	}
 	c := &connection{cloud: cloud, method: method + ": " + why, appID: auth.ClientID}
 	if c.tokens, err = defender.NewTokens(auth); err != nil {
@@ -109,6 +111,25 @@ func (a *app) dial(f *connectionFlags, tenant journal.Tenant) (*connection, erro
 		return nil, usageError("%w", err)
 	}
 	return c, nil
+}
+
+// signIn waits for a sign-in service that cannot be reached as a run waits for
+// the API: a scheduled run often begins before the network is there.
+func (a *app) signIn(ctx context.Context, c *connection, retryFor time.Duration) error {
+	const longest = time.Minute
+	began := time.Now()
+	for pause := time.Second; ; pause = min(2*pause, longest) {
+		err := c.signIn(ctx)
+		if !errors.Is(err, defender.ErrUnreachable) || time.Since(began)+pause > retryFor {
+			return err
+		}
+		a.log.Warn().Err(err).Str("wait", pause.String()).Msg("paused")
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }
 
 // signIn takes a token and reads what it says of itself.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -104,7 +105,7 @@ func (d *demonstration) offboard(ctx context.Context, kill <-chan struct{}, args
 	}
 	d.say("$ %s", commandLine(append([]string{"offboard"}, args...)...))
 	child := exec.CommandContext(ctx, self, args...) //nolint:gosec // this program itself
-	child.Env = os.Environ()
+	child.Env = unconfigured(os.Environ())
 	for _, s := range append(d.settings(), [2]string{"OFFBOARD_LOG_FORMAT", "console"}) {
 		child.Env = append(child.Env, s[0]+"="+s[1])
 	}
@@ -127,6 +128,18 @@ func (d *demonstration) offboard(ctx context.Context, kill <-chan struct{}, args
 	}
 	<-shown
 	return killed, err
+}
+
+// unconfigured is an environment without what configures this tool, or a sign-in.
+func unconfigured(environment []string) []string {
+	return slices.DeleteFunc(environment, func(s string) bool {
+		for _, prefix := range []string{"OFFBOARD_", "AZURE_", "IDENTITY_", "MSI_", "IMDS_"} {
+			if strings.HasPrefix(strings.ToUpper(s), prefix) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 func (d *demonstration) show(r io.Reader) {

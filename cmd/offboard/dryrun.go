@@ -98,7 +98,7 @@ func (r rehearsal) write(w io.Writer, send []input.Machine, takes time.Duration)
 	fmt.Fprintf(&b, "Dry run of campaign %s: %s would be sent, in %s under the limits (at the earliest %s); %s left out; %s merged, %s bad.\n",
 		r.Campaign, plural(len(r.WouldSend), "machine"), takes.Round(time.Second), r.EndsAt.Format(time.RFC3339),
 		grouped(len(r.LeftOut)), plural(r.Duplicates, "duplicate"), plural(r.BadRows, "row"))
-	b.WriteString("Nothing was sent and nothing was written.\n")
+	fmt.Fprintf(&b, "The journal would be %s. Nothing was sent and nothing was written.\n", r.Journal)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -126,8 +126,11 @@ func codeOf(err error) exitCode {
 		return signal.code()
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case isAny(err, runner.ErrUnreachable, defender.ErrUnreachable):
-		return exitUnreachable
+	case errors.Is(err, defender.ErrTokenRefused):
+		return exitSignIn
+	case isAny(err, runner.ErrUnreachable, defender.ErrUnreachable),
+		errors.As(err, &api) && api.Meaning != defender.Refused:
+		return exitUnreachable // or answers with nothing of use
 	default:
 		return exitUnexpected
 	}

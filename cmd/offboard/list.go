@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -30,7 +33,8 @@ func (f *listFlags) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&f.ambiguous, "ambiguous", string(runner.RefuseAmbiguous), "when several machines match a row: refuse, newest or all")
 	fs.StringVar(&f.comment, "comment", "", "why: goes with every request and stays with the action (required, unless the list has a comment column)")
 	fs.IntVar(&f.max, "max", 0, "refuse when more than `N` machines would be sent; required for a portal export")
-	fs.IntVar(&f.expect, "expect", -1, "refuse unless exactly `N` machines would be sent (those in doubt not counted)")
+	fs.IntVar(&f.expect, "expect", anyNumber, "refuse unless exactly `N` machines would be sent (those in doubt not counted)")
+	fs.Lookup("expect").DefValue = ""
 	fs.BoolVar(&f.yes, "yes", false, "do not ask for confirmation")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "check everything and send nothing, whatever the other flags say")
 }
@@ -43,6 +47,23 @@ func (f *listFlags) validate() error {
 		return usageError("--ambiguous %q is not refuse, newest or all", f.ambiguous)
 	case f.max < 0:
 		return usageError("--max %d is negative", f.max)
+	case f.expect < 0 && f.expect != anyNumber:
+		return usageError("--expect %d is negative", f.expect)
+	}
+	return nil
+}
+
+// anyNumber is --expect when it was not given.
+const anyNumber = math.MinInt
+
+// spareList refuses to write the rejects over the list.
+func (f *listFlags) spareList(path string) error {
+	list, err := os.Stat(path)
+	if err != nil {
+		return nil //nolint:nilerr // standard input, or told of when it is read
+	}
+	if rejects, err := os.Stat(f.rejects); err == nil && os.SameFile(list, rejects) {
+		return usageError("--rejects %s is the list itself", f.rejects)
 	}
 	return nil
 }
@@ -52,6 +73,9 @@ func (a *app) readList(ctx context.Context, path string, f *listFlags) (*input.L
 	format, err := input.ParseFormat(f.format)
 	if err != nil {
 		return nil, usageError("--format: %w", err)
+	}
+	if err := f.spareList(path); err != nil {
+		return nil, err
 	}
 	rejects := &lazyFile{path: f.rejects}
 	options := input.Options{
@@ -91,7 +115,8 @@ func (a *app) nameLeftOut(machines []input.Machine) {
 
 // resolveRows gives ids to the rows that have none.
 func (s *session) resolveRows(ctx context.Context, l *input.List, f *listFlags) error {
-	if len(l.Unresolved) == 0 {
+	unknown := slices.IndexFunc(l.NotOnboarded, func(m input.Machine) bool { return m.ID == "" })
+	if len(l.Unresolved) == 0 && unknown < 0 {
 		return nil
 	}
 	if err := s.openLists(); err != nil {
@@ -102,59 +127,125 @@ func (s *session) resolveRows(ctx context.Context, l *input.List, f *listFlags) 
 	if err != nil {
 		return err
 	}
+	if unknown >= 0 {
+		if err := s.resolveLeftOut(ctx, l, &found); err != nil {
+			return err
+		}
+	}
 	if err := a.refuseUnresolved(l, found, f); err != nil {
 		return err
 	}
-	known := make(map[string]bool, len(l.Machines))
+	a.nameLeftOut(mergeResolved(l, found))
+	return nil
+}
+
+// resolveLeftOut gives ids to the rows that the list itself leaves out: the
+// journal keeps those machines too. All records that match are left out.
+func (s *session) resolveLeftOut(ctx context.Context, l *input.List, found *runner.Resolved) error {
+	var rows []input.Machine
+	l.NotOnboarded = slices.DeleteFunc(l.NotOnboarded, func(m input.Machine) bool {
+		if m.ID == "" {
+			rows = append(rows, m)
+		}
+		return m.ID == ""
+	})
+	out, err := s.directory.Resolve(ctx, rows, runner.AllAmbiguous, true)
+	found.NotOnboarded = append(found.NotOnboarded, out.Machines...)
+	found.Unmatched = append(found.Unmatched, out.Unmatched...)
+	return err
+}
+
+// mergeResolved adds the rows that were given ids to the list, each machine
+// once, and returns those that the inventory says are not onboarded. It knows
+// better than a row that says nothing of it, so such a machine is left out even
+// if another row has its id.
+func mergeResolved(l *input.List, found runner.Resolved) (leftOut []input.Machine) {
+	place := make(map[string]bool, len(l.Machines))
 	for _, m := range l.Machines {
-		known[m.ID] = true
+		place[m.ID] = true
 	}
-	for _, m := range found.Machines {
-		if known[m.ID] {
+	dropped := map[string]bool{}
+	for _, m := range l.NotOnboarded {
+		dropped[m.ID] = true
+	}
+	for _, m := range found.NotOnboarded {
+		if dropped[m.ID] {
 			l.Duplicates++
 			continue
 		}
-		known[m.ID] = true
+		dropped[m.ID] = true
+		leftOut = append(leftOut, m)
+	}
+	l.Machines = slices.DeleteFunc(l.Machines, func(m input.Machine) bool {
+		if dropped[m.ID] {
+			l.Duplicates++
+		}
+		return dropped[m.ID]
+	})
+	for _, m := range found.Machines {
+		if place[m.ID] || dropped[m.ID] {
+			l.Duplicates++
+			continue
+		}
+		place[m.ID] = true
 		l.Machines = append(l.Machines, m)
 	}
-	l.NotOnboarded = append(l.NotOnboarded, found.NotOnboarded...)
+	l.NotOnboarded = append(l.NotOnboarded, leftOut...)
 	l.Unresolved = nil
-	a.nameLeftOut(found.NotOnboarded)
-	return nil
+	return leftOut
 }
 
 // refuseUnresolved reports rows that no machine or too many machines match.
 // They are bad rows like any other.
 func (a *app) refuseUnresolved(l *input.List, found runner.Resolved, f *listFlags) error {
-	var lines []string
 	hint := "--on-bad-row skip goes on without them"
 	if len(found.Ambiguous) > 0 {
 		hint = "--ambiguous newest or all takes them; " + hint
 	}
-	for _, row := range found.Unmatched {
-		lines = append(lines, fmt.Sprintf("line %d: no machine in the inventory matches %q", row.Line, strings.TrimSpace(row.Name+" "+row.AADDeviceID)))
-	}
-	for _, row := range found.Ambiguous {
-		lines = append(lines, row.String())
-	}
-	if len(lines) == 0 {
+	bad := unresolved(l.Path, found)
+	if len(bad) == 0 {
 		return nil
 	}
-	if f.onBadRow != "skip" {
-		return &commandError{
-			code: exitUsage, hint: hint,
-			err: fmt.Errorf("%s could not be resolved:\n%s", plural(len(lines), "row"), strings.Join(lines, "\n")),
+	if f.rejects != "" && !f.dryRun {
+		if err := addRejects(f.rejects, bad); err != nil {
+			return fmt.Errorf("--rejects: %w", err)
 		}
 	}
-	l.BadRows += len(lines)
-	for _, line := range lines {
-		a.log.Warn().Msg("skipped: " + line)
+	if f.onBadRow != "skip" {
+		return &commandError{code: exitUsage, hint: hint, err: &input.BadRowsError{
+			File: l.Path, Rows: bad[:min(len(bad), input.MaxReported)], Total: len(bad),
+		}}
+	}
+	l.BadRows += len(bad)
+	for _, row := range bad[:min(len(bad), input.MaxReported)] {
+		a.log.Warn().Msg("skipped: " + row.String())
 	}
 	return nil
 }
 
-// lazyFile is created at the first write, so that a list without bad rows
-// leaves no empty file behind.
+func unresolved(list string, found runner.Resolved) (bad []input.BadRow) {
+	for _, row := range found.Unmatched {
+		bad = append(bad, input.BadRow{File: list, Line: row.Line,
+			Reason: fmt.Sprintf("no machine in the inventory matches %q", strings.TrimSpace(row.Name+" "+row.AADDeviceID))})
+	}
+	for _, row := range found.Ambiguous {
+		bad = append(bad, input.BadRow{File: list, Line: row.Row.Line, Reason: row.String()})
+	}
+	slices.SortStableFunc(bad, func(x, y input.BadRow) int { return x.Line - y.Line })
+	return bad
+}
+
+// addRejects adds bad rows to the file that the list's own went to.
+func addRejects(path string, bad []input.BadRow) error {
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(input.AppendRejects(file, bad), file.Close())
+}
+
+// lazyFile is created or emptied at the first write: when the list was opened,
+// and not before.
 type lazyFile struct {
 	path string
 	file *os.File

@@ -85,7 +85,7 @@ func (p plan) check(list *input.List, f *runFlags) error {
 	case p.rules.Max > 0 && n+len(p.doubted) > p.rules.Max:
 		return guardError("check the list; nothing was sent", "%s would be sent, with those in doubt, more than --max %d allows",
 			plural(n+len(p.doubted), "machine"), p.rules.Max)
-	case f.expect >= 0 && n != f.expect:
+	case f.expect != anyNumber && n != f.expect:
 		return guardError("check the list, or give --expect the number that is meant",
 			"%s would be sent, not the %d that --expect allows", plural(n, "machine"), f.expect)
 	case p.comment != "":

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,7 +65,7 @@ func (p *progress) line(message string) {
 	p.mu.Unlock()
 	left := p.limiter.Forecast(planned)
 	for _, q := range p.limiter.Status().Quotas {
-		e = e.Int("used_per_"+q.Per.String(), q.Used)
+		e = e.Int("used_per_"+strings.TrimSuffix(strings.TrimSuffix(q.Per.String(), "0s"), "0m"), q.Used)
 	}
 	e.Str("left", left.Round(time.Second).String()).Msg(message)
 }

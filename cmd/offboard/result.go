@@ -26,6 +26,8 @@ type result struct {
 	ExitCode       *int           `json:"exit_code"`
 	ExitReason     string         `json:"exit_reason"`
 	Waiting        *waitingResult `json:"waiting,omitempty"` // of follow
+
+	where []string // the flags that name the journal's cloud
 }
 
 type listResult struct {
@@ -66,6 +68,7 @@ func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, 
 			Duplicates: info.List.Duplicates, BadRows: info.List.BadRows,
 		},
 		Counts: map[string]int{},
+		where:  cloudFlags(j.Tenant().Cloud),
 	}
 	for _, state := range journal.States() {
 		r.Counts[state.String()] = counts.Of(state)
@@ -150,5 +153,6 @@ func nextStep(r result, c journal.Counts, resume string) string {
 
 // command is the command line of a command that goes on with the campaign.
 func (r result) command(name string) string {
-	return commandLine("offboard", name, "--campaign", r.Campaign, "--journal", r.Journal, "--tenant", r.TenantID)
+	args := []string{"offboard", name, "--campaign", r.Campaign, "--journal", r.Journal, "--tenant", r.TenantID}
+	return commandLine(append(args, r.where...)...)
 }

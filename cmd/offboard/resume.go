@@ -55,7 +55,8 @@ func (a *app) resume(cmd *cobra.Command, f *campaignFlags) error {
 var unfinished = []journal.State{journal.Planned, journal.Sending, journal.InDoubt}
 
 // chooseCampaign finds the campaign by name or, without one, the only campaign
-// that is open: the only one with a machine in these states.
+// that is open: the only one with a machine in these states. If none has, it is
+// the newest.
 func chooseCampaign(j *journal.Journal, name string, states ...journal.State) (*journal.Campaign, error) {
 	if name != "" {
 		return j.Campaign(name)
@@ -81,14 +82,16 @@ func chooseCampaign(j *journal.Journal, name string, states ...journal.State) (*
 	switch {
 	case len(open) == 1:
 		return open[0], nil
-	case len(open) == 0 && len(all) == 1:
-		return j.Campaign(all[0].Name)
 	case len(all) == 0:
 		return nil, noCampaign(j)
+	case len(open) == 0:
+		// Nothing is left to do: the newest one says so.
+		newest := slices.MaxFunc(all, func(a, b journal.Info) int { return a.Created.Compare(b.Created) })
+		return j.Campaign(newest.Name)
 	default:
 		return nil, &commandError{
 			code: exitUsage, hint: "give --campaign NAME",
-			err: errors.New(severalCampaigns(open, all)),
+			err: errors.New(severalCampaigns(open)),
 		}
 	}
 }
@@ -97,14 +100,7 @@ func noCampaign(j *journal.Journal) error {
 	return usageError("the journal %s holds no campaign; start one with 'offboard run LIST'", j.Path())
 }
 
-func severalCampaigns(open []*journal.Campaign, all []journal.Info) string {
-	if len(open) == 0 {
-		names := make([]string, len(all))
-		for i, info := range all {
-			names[i] = info.Name
-		}
-		return "no campaign is open; there are: " + strings.Join(names, ", ")
-	}
+func severalCampaigns(open []*journal.Campaign) string {
 	names := make([]string, len(open))
 	for i, c := range open {
 		names[i] = c.Info().Name

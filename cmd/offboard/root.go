@@ -29,7 +29,7 @@ func run(ctx context.Context, args []string, env environment) exitCode {
 	root.SetErr(env.stderr)
 	err := root.ExecuteContext(ctx)
 	if decided := new(commandError); err != nil && ctx.Err() != nil && !errors.As(err, &decided) {
-		err = fmt.Errorf("%w: %w", context.Cause(ctx), err) // which signal it was
+		err = stoppedBy(context.Cause(ctx), err) // which signal it was
 	}
 	if err != nil {
 		a.complain(err)
@@ -133,7 +133,8 @@ func flagsFromEnvironment(flags *pflag.FlagSet, getenv func(string) string) erro
 		if f.Changed || value == "" || personal(f.Name) || failed != nil {
 			return
 		}
-		if err := f.Value.Set(value); err != nil {
+		// Set so that it counts as given: the command that resumes names it too.
+		if err := flags.Set(f.Name, value); err != nil {
 			failed = usageError("%s: %w", environmentName(f.Name), err)
 		}
 	})

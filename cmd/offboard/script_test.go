@@ -59,7 +59,7 @@ func tenantOf(ts *testscript.TestScript) *scriptTenant { return ts.Value(scriptK
 // tenantCommand serves a tenant without limits, points the environment at it
 // and writes the list of its machines to machines.csv:
 //
-//	tenant [machines=20] [roles=A,B] [latency=1s] [settle=20s] [fault=KIND:NTH]... [offline=MACHINE]... [failing=MACHINE]... [refuse=CODE:MACHINE]... [gone=MACHINE]... [act=MACHINE]...
+//	tenant [machines=20] [roles=A,B] [latency=1s] [settle=20s] [fault=KIND:NTH[:ENDPOINT]]... [offline=MACHINE]... [failing=MACHINE]... [discovered=MACHINE]... [refuse=CODE:MACHINE]... [gone=MACHINE]... [act=MACHINE]...
 //
 // $ID0, $NAME0 and so on are its machines. A promise broken before the script's
 // end fails the script.
@@ -106,6 +106,7 @@ func tenantCommand(ts *testscript.TestScript, neg bool, args []string) {
 func tenantSetting(ts *testscript.TestScript, c *simulator.Config, arg string) (later func(*simulator.Simulator)) {
 	name, value, _ := strings.Cut(arg, "=")
 	word, number, _ := strings.Cut(value, ":")
+	number, endpoint, _ := strings.Cut(number, ":")
 	n, err := strconv.Atoi(number)
 	switch name {
 	case "machines":
@@ -123,11 +124,18 @@ func tenantSetting(ts *testscript.TestScript, c *simulator.Config, arg string) (
 			m.Offline, m.LastSeen = true, time.Now().Add(-240*time.Hour)
 			s.AddMachine(m)
 		}
+	case "discovered":
+		n, err = strconv.Atoi(value)
+		later = func(s *simulator.Simulator) {
+			m := s.Machines()[n]
+			m.OnboardingStatus = "CanBeOnboarded"
+			s.AddMachine(m)
+		}
 	case "failing":
 		n, err = strconv.Atoi(value)
 		later = func(s *simulator.Simulator) { m := s.Machines()[n]; m.Failing = true; s.AddMachine(m) }
 	case "fault":
-		c.Faults = append(c.Faults, simulator.Fault{Kind: simulator.Kind(word), Nth: n, Wait: time.Second, Period: time.Minute})
+		c.Faults = append(c.Faults, simulator.Fault{Kind: simulator.Kind(word), Endpoint: simulator.Endpoint(endpoint), Nth: n, Wait: time.Second, Period: time.Minute})
 	case "refuse":
 		later = func(s *simulator.Simulator) { m := s.Machines()[n]; m.Refuse = word; s.AddMachine(m) }
 	case "act":

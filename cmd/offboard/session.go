@@ -79,7 +79,7 @@ func (a *app) open(ctx context.Context, f *campaignFlags, o journal.Options, may
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	s.connection, err = a.connect(ctx, &f.connectionFlags, s.tenant)
+	s.connection, err = a.connect(ctx, f, s.tenant)
 	return s, err
 }
 
@@ -156,7 +156,7 @@ func (s *session) openLists() (err error) {
 	if s.lists, err = s.openLimiter("list", nil, open); err != nil {
 		return err
 	}
-	s.directory = runner.NewDirectory(s.client, s.lists, s.f.retryFor)
+	s.directory = runner.NewDirectory(s.client, s.lists, s.f.retryFor, (&progress{log: s.app.log}).event)
 	return nil
 }
 

@@ -82,10 +82,36 @@ func (f *connectionFlags) cloudName() string {
 	return u.Host
 }
 
+// cloudFlags are the flags that cloudName makes this name of.
+func cloudFlags(name string) []string {
+	switch {
+	case name == "public":
+		return nil
+	case strings.ContainsAny(name, ".:"):
+		return []string{"--api-url", "https://" + name}
+	default:
+		return []string{"--cloud", name}
+	}
+}
+
 // isHostOf says whether a cloud or one of its regions answers at this host.
 func isHostOf(cloud defender.Cloud, host string) bool {
 	u, err := url.Parse(cloud.APIURL)
 	return err == nil && (host == u.Host || strings.HasSuffix(host, "."+u.Host))
+}
+
+// tenantOfToken is the tenant that a ready token names, "" without one. Whether
+// its file can be read is told by the sign-in.
+func (a *app) tenantOfToken() string {
+	token := a.env.getenv("OFFBOARD_TOKEN")
+	if path := a.env.getenv("OFFBOARD_TOKEN_FILE"); token == "" && path != "" {
+		content, err := os.ReadFile(path) //nolint:gosec // the operator's own file
+		if err != nil {
+			return ""
+		}
+		token = strings.TrimSpace(string(content))
+	}
+	return defender.ParseClaims(token).TenantID
 }
 
 // journalTenant is what a journal is bound to, as far as flags and environment
@@ -95,8 +121,8 @@ func (a *app) journalTenant(f *connectionFlags) journal.Tenant {
 	if id == "" {
 		id = a.env.getenv("AZURE_TENANT_ID")
 	}
-	if token := a.env.getenv("OFFBOARD_TOKEN"); id == "" && token != "" {
-		id = defender.ParseClaims(token).TenantID
+	if id == "" {
+		id = a.tenantOfToken()
 	}
 	return journal.Tenant{ID: strings.ToLower(id), Cloud: f.cloudName()}
 }

@@ -99,7 +99,7 @@ func (a *app) listUnsettled(c *journal.Campaign) error {
 		why := fmt.Sprintf("%q", e.Reason)
 		if !ours {
 			why = "by campaign " + e.SettledBy
-		} else if e.Failure != nil {
+		} else if e.Failure != nil && e.State != journal.Excluded {
 			why = fmt.Sprintf("%s %q", e.Failure.Code, e.Failure.Message)
 		}
 		if _, err := fmt.Fprintf(w, "%s\t%q\t%s\t%s\t%s\n", e.MachineID, e.Name, e.State, e.Updated.UTC().Format(time.RFC3339), why); err != nil {
