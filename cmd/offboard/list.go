@@ -237,7 +237,7 @@ func unresolved(list string, found runner.Resolved) (bad []input.BadRow) {
 
 // addRejects adds bad rows to the file that the list's own went to.
 func addRejects(path string, bad []input.BadRow) error {
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // the operator names it
 	if err != nil {
 		return err
 	}
