@@ -24,6 +24,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"slices"
 )
 
 const (
@@ -113,6 +114,11 @@ func (l *List) Value(m Machine, column string) string {
 		}
 	}
 	return ""
+}
+
+// HasColumn says whether Value knows the column.
+func (l *List) HasColumn(column string) bool {
+	return slices.ContainsFunc(l.Columns, func(c string) bool { return normalise(c) == normalise(column) })
 }
 
 // Read reads the list at path, or Options.Stdin when the path is "-".
