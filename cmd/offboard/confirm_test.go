@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -99,12 +100,19 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
+// tightening is a campaign's rules, those of a later run, and what comes of both.
+type tightening struct {
+	begun, now, want rules
+	refused          bool
+}
+
+func guarded(begun, now, want guardRules, refused bool) tightening {
+	return tightening{rules{guardRules: begun}, rules{guardRules: now}, rules{guardRules: want}, refused}
+}
+
 func TestTightened(t *testing.T) {
 	t.Parallel()
-	cases := []struct {
-		begun, now, want rules
-		refused          bool
-	}{
+	cases := []tightening{
 		{rules{}, rules{}, rules{}, false},
 		{rules{}, rules{Max: 5}, rules{Max: 5}, false},
 		{rules{Max: 5}, rules{}, rules{Max: 5}, false},
@@ -113,10 +121,22 @@ func TestTightened(t *testing.T) {
 		{rules{IncludeNotOnboarded: true}, rules{}, rules{}, false},
 		{rules{}, rules{IncludeNotOnboarded: true}, rules{}, true},
 		{rules{NewJournal: true}, rules{}, rules{NewJournal: true}, false},
+		guarded(guardRules{Exclude: []string{"/a"}, Where: []string{"Site=OSL"}, RequireTags: []string{"x"}, ExcludeTags: []string{"y"}, OnlyInactive: "90d", MaxPercent: 5},
+			guardRules{Exclude: []string{"/b"}, Where: []string{"Owner=x"}, RequireTags: []string{"a"}, ExcludeTags: []string{"y"}, OnlyInactive: "36h"},
+			guardRules{Exclude: []string{"/a", "/b"}, Where: []string{"Owner=x", "Site=OSL"}, RequireTags: []string{"a", "x"}, ExcludeTags: []string{"y"}, OnlyInactive: "90d", MaxPercent: 5}, false),
+		guarded(guardRules{OnlyInactive: "36h"}, guardRules{OnlyInactive: "2d"}, guardRules{OnlyInactive: "2d"}, false),
+		guarded(guardRules{OS: []string{"Windows10", "Windows11"}}, guardRules{OS: []string{"windows10"}}, guardRules{OS: []string{"windows10"}}, false),
+		guarded(guardRules{OS: []string{"Windows10"}}, guardRules{OS: []string{"Windows11"}}, guardRules{}, true),
+		guarded(guardRules{Groups: []string{"Laptops"}}, guardRules{}, guardRules{Groups: []string{"Laptops"}}, false),
+		guarded(guardRules{Groups: []string{"Laptops"}}, guardRules{Groups: []string{"Servers"}}, guardRules{}, true),
+		guarded(guardRules{}, guardRules{IncludeServers: true}, guardRules{}, true),
+		guarded(guardRules{IncludeServers: true}, guardRules{}, guardRules{}, false),
+		guarded(guardRules{MaxPercent: 5}, guardRules{MaxPercent: 6}, guardRules{}, true),
+		guarded(guardRules{MaxPercent: 5}, guardRules{MaxPercent: 4}, guardRules{MaxPercent: 4}, false),
 	}
 	for _, c := range cases {
 		got, err := c.begun.tightened(c.now)
-		if (err != nil) != c.refused || err == nil && got != c.want {
+		if (err != nil) != c.refused || err == nil && !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%+v then %+v: %+v, %v", c.begun, c.now, got, err)
 		}
 	}

@@ -53,7 +53,7 @@ func (a *app) dryRun(ctx context.Context, list *input.List, f *runFlags) error {
 	takes := s.calls.Forecast(len(p.send))
 	r := rehearsal{
 		DryRun: true, Campaign: f.campaign, TenantID: s.tenant.ID, Journal: s.path,
-		WouldSend: []string{}, LeftOut: leftOuts(list, p.preview), TenantListed: !p.blind,
+		WouldSend: []string{}, LeftOut: leftOuts(p), TenantListed: !p.blind,
 		Duplicates: list.Duplicates, BadRows: list.BadRows, EndsAt: time.Now().Add(takes).UTC().Truncate(time.Second),
 	}
 	for _, m := range p.send {
@@ -70,10 +70,10 @@ func (a *app) dryRun(ctx context.Context, list *input.List, f *runFlags) error {
 	return p.check(list, f)
 }
 
-func leftOuts(list *input.List, p preview) []leftOut {
+func leftOuts(p plan) []leftOut {
 	out := []leftOut{}
-	for _, m := range list.NotOnboarded {
-		out = append(out, leftOut{m.ID, "not onboarded, says the list", ""})
+	for _, m := range p.leftOut {
+		out = append(out, leftOut{m.ID, m.reason, ""})
 	}
 	for _, k := range slices.Concat(p.settled, p.doubted, p.ended) {
 		out = append(out, leftOut{k.MachineID, k.State.String(), k.Campaign})

@@ -21,6 +21,16 @@ type plan struct {
 	// uninformed: the tenant may not be listed, and nobody said that the
 	// journal needs no telling of what other hosts did.
 	uninformed bool
+	// leftOut are the machines that the list or the rules leave out.
+	leftOut []omitted
+	// onboarded is how many machines the tenant has, where a rule asked.
+	onboarded int
+}
+
+// omitted is a machine of the list that is not to be sent, and why.
+type omitted struct {
+	input.Machine
+	reason string
 }
 
 // plan resolves the list and compares it with the campaign's rules, the journal
@@ -33,11 +43,20 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 	if err := s.resolveRows(ctx, list, &f.listFlags); err != nil {
 		return p, err
 	}
+	for _, m := range list.NotOnboarded {
+		p.leftOut = append(p.leftOut, omitted{m, "not onboarded, says the list"})
+	}
+	var err error
+	if p.rules.guardRules, err = f.guardRules(); err != nil {
+		return p, err
+	}
 	if err := s.existing(&p, f.campaign); err != nil {
 		return p, err
 	}
-	var err error
-	if p.preview, err = s.preview(ctx, list, f.campaign); err != nil {
+	if err := s.guardList(ctx, list, &p); err != nil {
+		return p, err
+	}
+	if p.preview, err = s.preview(ctx, list, p.leftOut, f.campaign); err != nil {
 		return p, err
 	}
 	s.app.namePreview(p.preview, f.campaign)
@@ -85,6 +104,9 @@ func (p plan) check(list *input.List, f *runFlags) error {
 	case p.rules.Max > 0 && n+len(p.doubted) > p.rules.Max:
 		return guardError("check the list; nothing was sent", "%s would be sent, with those in doubt, more than --max %d allows",
 			plural(n+len(p.doubted), "machine"), p.rules.Max)
+	case p.rules.MaxPercent > 0 && float64(n+len(p.doubted))*100 > p.rules.MaxPercent*float64(p.onboarded):
+		return guardError("check the list; nothing was sent", "%s would be sent, with those in doubt, of %s onboarded in the tenant: more than --max-percent-of-tenant %g allows",
+			plural(n+len(p.doubted), "machine"), grouped(p.onboarded), p.rules.MaxPercent)
 	case f.expect != anyNumber && n != f.expect:
 		return guardError("check the list, or give --expect the number that is meant",
 			"%s would be sent, not the %d that --expect allows", plural(n, "machine"), f.expect)

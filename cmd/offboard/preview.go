@@ -31,7 +31,7 @@ type known struct {
 // preview compares a list with the journal and with the tenant. A machine that
 // any campaign holds live is not sent, nor is one that this campaign has an
 // outcome for, nor one that the tenant has an action for.
-func (s *session) preview(ctx context.Context, list *input.List, campaign string) (preview, error) {
+func (s *session) preview(ctx context.Context, list *input.List, leftOut []omitted, campaign string) (preview, error) {
 	var p preview
 	records, planned, err := s.records(campaign)
 	if err != nil {
@@ -40,7 +40,7 @@ func (s *session) preview(ctx context.Context, list *input.List, campaign string
 	for _, m := range list.Machines {
 		p.sort(m, records)
 	}
-	p.leaving = notListed(planned, list)
+	p.leaving = notListed(planned, list, leftOut)
 	return p, s.previewTenant(ctx, &p)
 }
 
@@ -132,12 +132,13 @@ func (s *session) records(campaign string) (map[string]journal.Live, []journal.S
 }
 
 // notListed returns the machines that a list no longer holds.
-func notListed(planned []journal.Standing, list *input.List) []journal.Standing {
+func notListed(planned []journal.Standing, list *input.List, leftOut []omitted) []journal.Standing {
 	listed := make(map[string]bool, len(list.Machines))
-	for _, machines := range [][]input.Machine{list.Machines, list.NotOnboarded} {
-		for _, m := range machines {
-			listed[m.ID] = true
-		}
+	for _, m := range list.Machines {
+		listed[m.ID] = true
+	}
+	for _, m := range leftOut {
+		listed[m.ID] = true
 	}
 	return slices.DeleteFunc(planned, func(st journal.Standing) bool { return listed[st.MachineID] })
 }

@@ -14,6 +14,7 @@ type rules struct {
 	// NewJournal: a person said that no other host has worked on the tenant,
 	// or took the risk. It is asked for once.
 	NewJournal bool `json:"new_journal,omitempty"`
+	guardRules
 }
 
 func rulesOf(i journal.Info) (rules, error) {
@@ -36,5 +37,7 @@ func (r rules) tightened(now rules) (rules, error) {
 		now.Max = r.Max
 	}
 	now.NewJournal = now.NewJournal || r.NewJournal
-	return now, nil
+	var err error
+	now.guardRules, err = r.guardRules.tightened(now.guardRules)
+	return now, err
 }

@@ -15,6 +15,7 @@ import (
 type runFlags struct {
 	campaignFlags
 	listFlags
+	guardFlags
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -37,6 +38,7 @@ the new list wins.`,
 	}
 	f.campaignFlags.bind(cmd.Flags())
 	f.listFlags.bind(cmd.Flags())
+	f.guardFlags.bind(cmd.Flags())
 	return cmd
 }
 
@@ -44,7 +46,7 @@ func (f *runFlags) validate(listPath string) error {
 	if f.campaign == "" {
 		f.campaign = runner.CampaignName(listPath)
 	}
-	return errors.Join(f.campaignFlags.validate(), f.listFlags.validate(), runner.ValidateCampaignName(f.campaign))
+	return errors.Join(f.campaignFlags.validate(), f.listFlags.validate(), f.guardFlags.validate(), runner.ValidateCampaignName(f.campaign))
 }
 
 func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
@@ -107,7 +109,7 @@ func (s *session) enlist(list *input.List, p plan, f *runFlags) (*journal.Campai
 	if err != nil {
 		return nil, err
 	}
-	done, err := c.Enlist(enlistment(list))
+	done, err := c.Enlist(enlistment(list, p.leftOut))
 	if err != nil {
 		return nil, err
 	}
@@ -116,24 +118,29 @@ func (s *session) enlist(list *input.List, p plan, f *runFlags) (*journal.Campai
 	return c, nil
 }
 
-func enlistment(list *input.List) journal.Enlistment {
+func enlistment(list *input.List, leftOut []omitted) journal.Enlistment {
 	return journal.Enlistment{
 		List: journal.ListInfo{
 			Path: list.Path, SHA256: list.SHA256, Duplicates: list.Duplicates, BadRows: list.BadRows,
-			Machines: len(list.Machines) + len(list.NotOnboarded),
+			Machines: len(list.Machines) + len(leftOut),
 		},
 		Columns: list.Columns,
 		Machines: func(yield func(journal.Machine) bool) {
-			for _, group := range []struct {
-				machines []input.Machine
-				exclude  string
-			}{{list.Machines, ""}, {list.NotOnboarded, "not onboarded, says the list"}} {
-				for _, m := range group.machines {
-					if !yield(journal.Machine{ID: m.ID, Name: m.Name, Comment: m.Comment, Carried: m.Carried, Exclude: group.exclude}) {
-						return
-					}
+			for _, m := range list.Machines {
+				if !yield(listed(m, "")) {
+					return
+				}
+			}
+			for _, m := range leftOut {
+				if !yield(listed(m.Machine, m.reason)) {
+					return
 				}
 			}
 		},
 	}
+}
+
+// listed is a row as the journal takes it.
+func listed(m input.Machine, exclude string) journal.Machine {
+	return journal.Machine{ID: m.ID, Name: m.Name, Comment: m.Comment, Carried: m.Carried, Exclude: exclude}
 }

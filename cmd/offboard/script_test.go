@@ -59,7 +59,7 @@ func tenantOf(ts *testscript.TestScript) *scriptTenant { return ts.Value(scriptK
 // tenantCommand serves a tenant without limits, points the environment at it
 // and writes the list of its machines to machines.csv:
 //
-//	tenant [machines=20] [roles=A,B] [latency=1s] [settle=20s] [fault=KIND:NTH[:ENDPOINT]]... [offline=MACHINE]... [failing=MACHINE]... [discovered=MACHINE]... [refuse=CODE:MACHINE]... [gone=MACHINE]... [act=MACHINE]...
+//	tenant [machines=20] [roles=A,B] [latency=1s] [settle=20s] [fault=KIND:NTH[:ENDPOINT]]... [offline=MACHINE]... [failing=MACHINE]... [tag=TAG:MACHINE]... [discovered=MACHINE]... [refuse=CODE:MACHINE]... [gone=MACHINE]... [act=MACHINE]...
 //
 // $ID0, $NAME0 and so on are its machines. A promise broken before the script's
 // end fails the script.
@@ -129,6 +129,12 @@ func tenantSetting(ts *testscript.TestScript, c *simulator.Config, arg string) (
 		later = func(s *simulator.Simulator) {
 			m := s.Machines()[n]
 			m.OnboardingStatus = "CanBeOnboarded"
+			s.AddMachine(m)
+		}
+	case "tag":
+		later = func(s *simulator.Simulator) {
+			m := s.Machines()[n]
+			m.MachineTags = append(m.MachineTags, word)
 			s.AddMachine(m)
 		}
 	case "failing":
