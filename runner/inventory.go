@@ -24,7 +24,7 @@ type Inventory struct {
 // ReadInventory reads the whole inventory, 10,000 records a call, and keeps the
 // records that are wanted. Without the permission to list it returns an error
 // that is [ErrInventoryUnread].
-func (d *Directory) ReadInventory(ctx context.Context, wanted func(machineID string) bool) (Inventory, error) {
+func (d *Directory) ReadInventory(ctx context.Context, wanted func(defender.Machine) bool) (Inventory, error) {
 	all := Inventory{Records: map[string]defender.Machine{}}
 	for m, err := range d.machines(ctx, defender.MachineFilter{}) {
 		if errors.Is(err, defender.ErrForbidden) {
@@ -36,7 +36,7 @@ func (d *Directory) ReadInventory(ctx context.Context, wanted func(machineID str
 		if m.OnboardingStatus == defender.Onboarded {
 			all.Onboarded++
 		}
-		if wanted(m.ID) {
+		if wanted(m) {
 			all.Records[m.ID] = m
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"offboard/defender"
 	"offboard/input"
 	"offboard/runner"
 )
@@ -260,12 +261,17 @@ func (s *session) inventoryFor(ctx context.Context, l *input.List, g runner.Guar
 	for _, m := range l.Machines {
 		wanted[m.ID] = true
 	}
-	inventory, err := s.directory.ReadInventory(ctx, func(id string) bool { return wanted[id] })
-	if errors.Is(err, runner.ErrInventoryUnread) {
-		return inventory, &commandError{
-			code: exitSignIn, err: fmt.Errorf("%s needs the inventory: %w", rule, err),
-			hint: "grant Machine.Read.All; nothing was sent",
-		}
+	inventory, err := s.directory.ReadInventory(ctx, func(m defender.Machine) bool { return wanted[m.ID] })
+	return inventory, unreadable(err, rule)
+}
+
+// unreadable names what needs an inventory that may not be read.
+func unreadable(err error, what string) error {
+	if !errors.Is(err, runner.ErrInventoryUnread) {
+		return err
 	}
-	return inventory, err
+	return &commandError{
+		code: exitSignIn, err: fmt.Errorf("%s needs the inventory: %w", what, err),
+		hint: "grant Machine.Read.All; nothing was sent",
+	}
 }
