@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -59,7 +58,7 @@ func (f *followFlags) validate() error {
 	if f.bound < 0 && f.bound != runner.Forever {
 		return usageError("--for %s is negative", f.bound)
 	}
-	return errors.Join(f.validateConnection(), f.validateRetryFor(), f.outputFlag.validate())
+	return f.validateReading()
 }
 
 func (a *app) follow(cmd *cobra.Command, f *followFlags) error {

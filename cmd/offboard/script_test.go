@@ -100,6 +100,7 @@ func tenantCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Setenv(fmt.Sprintf("NAME%d", i), m.ComputerDNSName)
 	}
 	ts.Setenv("TOKEN", sim.IssueToken(simulator.TokenOptions{}))
+	ts.Setenv("TOKEN_OFFBOARD", sim.IssueToken(simulator.TokenOptions{Roles: []string{"Machine.Offboard"}}))
 }
 
 // tenantSetting applies one argument of tenant, now or once the tenant is made.

@@ -37,6 +37,11 @@ func (f *campaignFlags) validate() error {
 	return errors.Join(f.validateConnection(), f.workFlags.validate(), f.budgetFlags.validate(), f.outputFlag.validate())
 }
 
+// validateReading is for the commands that send nothing.
+func (f *campaignFlags) validateReading() error {
+	return errors.Join(f.validateConnection(), f.validateRetryFor(), f.outputFlag.validate())
+}
+
 func (f *campaignFlags) validateConnection() error {
 	_, err := f.limits()
 	if f.timeout <= 0 {

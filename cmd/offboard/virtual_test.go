@@ -301,6 +301,15 @@ func TestFollowForDays(t *testing.T) {
 			t.Errorf("%d list calls in three days", calls)
 		}
 		v.checkWindow(machines)
+
+		// A device that reports again is no success, whatever its action says.
+		back := v.sim.Machines()[0]
+		back.LastSeen = time.Now()
+		v.sim.AddMachine(back)
+		code, stdout, stderr = v.run(t.Context(), "verify")
+		if code != exitRejected || !strings.Contains(stdout, back.ID+"  ") || !strings.Contains(stdout, "299 silent; 1 still reporting") {
+			t.Errorf("verify: exit code %d: %s%s", code, stdout, stderr)
+		}
 	})
 }
 
