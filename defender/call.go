@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"offboard/internal/failpoint"
 )
 
 // call is one request to be made.
@@ -114,6 +116,7 @@ func (c *Client) exchange(ctx context.Context, k call, token string) (a answer) 
 		return answer{err: err, unwritten: f.unwritten()}
 	}
 	defer func() { _ = resp.Body.Close() }()
+	failpoint.Hit(failpoint.AnswerBegun)
 	a = answer{status: resp.StatusCode, header: resp.Header}
 	limit := int64(maxAnswer)
 	if a.status/100 == 2 {

@@ -8,6 +8,8 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
+
+	"offboard/internal/failpoint"
 )
 
 // meteredConn counts what was written to a connection. A write that is under way
@@ -23,6 +25,7 @@ func (c *meteredConn) Write(p []byte) (int, error) {
 	c.written.Add(int64(len(p)))
 	n, err := c.Conn.Write(p)
 	c.written.Add(int64(n - len(p)))
+	failpoint.Hit(failpoint.BytesWritten)
 	return n, err
 }
 

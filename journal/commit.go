@@ -8,6 +8,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"offboard/internal/failpoint"
 )
 
 // maxBatch bounds how many operations share a transaction.
@@ -86,6 +88,7 @@ func (j *Journal) commit(operations []*operation) {
 			j.broken.Store(&err)
 		}
 	}
+	failpoint.Hit(failpoint.BatchSynced)
 	for i, o := range operations {
 		if err != nil {
 			results[i] = err
@@ -116,6 +119,7 @@ func (j *Journal) applyAll(tx *bolt.Tx, operations []*operation, results []error
 	if b.writes == 0 {
 		return errNothingWritten
 	}
+	failpoint.Hit(failpoint.BatchApplied)
 	return nil
 }
 

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"offboard/internal/failpoint"
 )
 
 // schema is the version of the file's layout that this package writes.
@@ -55,12 +57,14 @@ func create(path string, b binding) (bool, error) {
 	if err := write(draft.Name(), b); err != nil {
 		return false, err
 	}
+	failpoint.Hit(failpoint.JournalDrafted)
 	if err := publish(draft.Name(), path, os.Link); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return false, nil
 		}
 		return false, err
 	}
+	failpoint.Hit(failpoint.JournalPublished)
 	return true, syncDir(dir)
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
+
+	"offboard/internal/failpoint"
 )
 
 // reasonLeft is why a machine is excluded that is not on the newest list.
@@ -68,6 +70,7 @@ func (c *Campaign) enlist(e Enlistment, list []enlistee) (Enlisted, error) {
 	if err != nil {
 		return done, err
 	}
+	failpoint.Hit(failpoint.ListOpened)
 	if err := c.excludeLeavers(list, &done); err != nil {
 		return done, err
 	}
@@ -75,6 +78,7 @@ func (c *Campaign) enlist(e Enlistment, list []enlistee) (Enlisted, error) {
 		if err := c.inBulk(&done, func(b *batch, n *Enlisted) error { return c.take(b, chunk, set, n) }); err != nil {
 			return done, err
 		}
+		failpoint.Hit(failpoint.ListTaken)
 	}
 	return done, c.finishList(e.List, &done)
 }

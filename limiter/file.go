@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"os"
+
+	"offboard/internal/failpoint"
 )
 
 // refresh brings a ledger that has just been locked up to date with its file.
@@ -123,6 +125,7 @@ func (g *Ledger) flush() error {
 		return err
 	}
 	for _, i := range g.changed {
+		failpoint.Hit(failpoint.LedgerSlot)
 		b = appendSlot(b[:0], g.slots[i])
 		if _, err := g.file.WriteAt(b, headerSize+int64(i)*slotSize); err != nil {
 			return err
@@ -145,6 +148,7 @@ func (g *Ledger) rewrite() error {
 	if _, err := g.file.WriteAt(b, headerSize); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.LedgerAnew)
 	h := g.header
 	h.seq = newID()
 	h.newest = max(h.newest, g.clock.now())

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"offboard/defender"
+	"offboard/internal/failpoint"
 	"offboard/journal"
 	"offboard/limiter"
 )
@@ -31,6 +32,7 @@ func (r *Runner) attempt(take, flight context.Context, w work) error {
 		}
 		return nil
 	}
+	failpoint.Hit(failpoint.IntentDue)
 	a, err := r.c.Record.Begin(w.machineID, token.ID())
 	if err != nil {
 		token.Unused()
@@ -40,10 +42,13 @@ func (r *Runner) attempt(take, flight context.Context, w work) error {
 	}
 	// If we crash from here on, the journal says "sending" and the next run
 	// treats the machine as in doubt.
+	failpoint.Hit(failpoint.IntentOnDisk)
 	t := try{work: w, Attempt: a, pass: pass, began: time.Now()}
 	comment := strings.TrimSpace(Mark(r.name, a.Number) + " " + a.Comment)
 	action, err := r.c.Service.Offboard(flight, w.machineID, comment)
+	failpoint.Hit(failpoint.AnswerReceived)
 	r.answer(token, err)
+	failpoint.Hit(failpoint.TokenTold)
 	return r.outcome(t, action, err)
 }
 
@@ -74,6 +79,7 @@ func (r *Runner) await(take context.Context) (*limiter.Token, *pass, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		failpoint.Hit(failpoint.TokenTaken)
 		if pass := r.gate.enter(); pass != nil {
 			return token, pass, nil
 		}
@@ -250,6 +256,7 @@ func (r *Runner) doubted(t try, cause error, active bool) error {
 	if err := r.c.Record.Doubt(t.machineID, failureOf(journal.ReasonUnknown, cause)); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.DoubtOnDisk)
 	r.settler.add(&doubt{
 		owner: r.c.Record, campaign: r.name, machineID: t.machineID,
 		attempt: t.Number, prior: t.Prior, active: active, sent: t.began,
@@ -260,6 +267,7 @@ func (r *Runner) doubted(t try, cause error, active bool) error {
 }
 
 func (r *Runner) finish(t try, e Event) {
+	failpoint.Hit(failpoint.OutcomeOnDisk)
 	e.Kind, e.MachineID, e.Attempt = EventOutcome, t.machineID, t.Number
 	r.emit(e)
 	r.queue.done()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"offboard/defender"
+	"offboard/internal/failpoint"
 	"offboard/journal"
 )
 
@@ -136,6 +137,7 @@ func (s *settler) look(ctx context.Context, d *doubt) error {
 		s.unanswered(ctx, d, err)
 		return nil
 	}
+	failpoint.Hit(failpoint.LookMade)
 	switch found.sighting {
 	case present:
 		return s.adopt(d, found)
@@ -150,6 +152,7 @@ func (s *settler) look(ctx context.Context, d *doubt) error {
 // release frees a machine that nothing arrived for. It is sent again unless it
 // has left the list meanwhile.
 func (s *settler) release(d *doubt) error {
+	failpoint.Hit(failpoint.SettlementDue)
 	if err := d.owner.Release(d.machineID, journal.Failure{Reason: journal.ReasonAbsent}); err != nil {
 		return err
 	}
@@ -162,6 +165,7 @@ func (s *settler) release(d *doubt) error {
 }
 
 func (s *settler) adopt(d *doubt, found evidence) error {
+	failpoint.Hit(failpoint.SettlementDue)
 	if err := d.owner.Accept(d.machineID, actionOf(found.action), found.origin); err != nil {
 		return err
 	}
@@ -170,6 +174,7 @@ func (s *settler) adopt(d *doubt, found evidence) error {
 }
 
 func (s *settler) settled(d *doubt, state journal.State, actionID string) {
+	failpoint.Hit(failpoint.SettlementOnDisk)
 	s.done(d, Event{Kind: EventSettled, State: state, ActionID: actionID})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"offboard/defender"
+	"offboard/internal/failpoint"
 	"offboard/journal"
 )
 
@@ -82,10 +83,12 @@ func (r *Runner) Adopt(ctx context.Context, a Adopter) error {
 	if err := a.Prior(tenant.Known); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.PriorNoted)
 	for machineID, action := range tenant.Standing {
 		if err := a.Adopt(machineID, actionOf(action)); err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.ActionAdopted)
 	}
 	r.emit(Event{Kind: EventTenantRead, Count: tenant.Actions, Adopted: len(tenant.Standing)})
 	return nil

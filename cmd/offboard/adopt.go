@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"offboard/internal/failpoint"
 	"offboard/journal"
 	"offboard/runner"
 )
@@ -25,6 +26,7 @@ func (s *session) adopt(ctx context.Context, r *runner.Runner, c *journal.Campai
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.TenantCompared)
 	return c.Update(func(i *journal.Info) error { i.TenantRead = time.Now().UTC(); return nil })
 }
 

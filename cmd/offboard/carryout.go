@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"offboard/internal/failpoint"
 	"offboard/journal"
 	"offboard/runner"
 )
@@ -41,10 +42,12 @@ func (s *session) carryOut(ctx context.Context, c *journal.Campaign, resume stri
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.RunBegun)
 	defer context.AfterFunc(ctx, func() {
 		s.app.log.Warn().Msg("stopping: finishing what is in flight; once more ends at once")
 	})()
 	summary, err := s.work(ctx, c)
+	failpoint.Hit(failpoint.WorkDone)
 	if err == nil && s.f.wait {
 		_, err = s.follow(ctx, c, runner.Forever)
 	}
@@ -130,6 +133,7 @@ func (s *session) finish(c *journal.Campaign, last lastRun, resume string, cause
 		code, cause = graver(codeOf(err), code), errors.Join(cause, err)
 		last.ExitCode = code
 	}
+	failpoint.Hit(failpoint.ResultRecorded)
 	r.describe(last)
 	if err := r.write(s.app.env.stdout, s.f.output, counts, resume); err != nil {
 		cause = errors.Join(cause, fmt.Errorf("write the result: %w", err))

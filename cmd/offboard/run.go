@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"offboard/input"
+	"offboard/internal/failpoint"
 	"offboard/journal"
 	"offboard/runner"
 )
@@ -109,10 +110,12 @@ func (s *session) enlist(list *input.List, p plan, f *runFlags) (*journal.Campai
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Hit(failpoint.CampaignStarted)
 	done, err := c.Enlist(enlistment(list, p.leftOut))
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Hit(failpoint.ListEnlisted)
 	s.app.log.Info().Str("campaign", f.campaign).Int("added", done.Added).Int("refreshed", done.Refreshed).
 		Int("excluded", done.Excluded).Int("returned", done.Returned).Int("unchanged", done.Unchanged).Msg("list enlisted")
 	return c, nil

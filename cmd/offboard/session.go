@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"offboard/internal/failpoint"
 	"offboard/journal"
 	"offboard/limiter"
 	"offboard/runner"
@@ -109,6 +110,7 @@ func (s *session) prepare() error {
 // recoverKilled turns what a killed run left as sending into doubts.
 func (s *session) recoverKilled() error {
 	interrupted, err := s.journal.Recover()
+	failpoint.Hit(failpoint.Recovered)
 	for _, e := range interrupted {
 		s.app.log.Warn().Str("machine_id", e.MachineID).Str("campaign", e.Campaign).Msg("in doubt: the last run ended during the request")
 	}
