@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"offboard": main})
+	testscript.Main(tidy{m}, map[string]func(){"offboard": main})
 }
 
 // TestScripts runs the whole tool against a simulated tenant. Each script is

@@ -19,7 +19,7 @@ const (
 	BatchSynced  Point = "batch-synced"  // on disk, nobody has been told
 
 	// A list is taken.
-	Recovered       Point = "recovered" // what was sending is in doubt
+	Recovered       Point = "doubts-recovered" // what was sending is in doubt
 	CampaignStarted Point = "campaign-started"
 	ListOpened      Point = "list-opened"   // what leaves has not left, what comes has not come
 	ListTaken       Point = "list-taken"    // a piece of it

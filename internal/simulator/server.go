@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -31,6 +32,10 @@ type Server struct {
 
 	http *http.Server
 	done chan struct{}
+
+	mu    sync.Mutex
+	open  int           // connections
+	quiet chan struct{} // closed while there are none
 }
 
 // Start serves the tenant over TLS, also HTTP/2, on a loopback address such as 127.0.0.1:8443; an empty
@@ -50,7 +55,9 @@ func (s *Simulator) Start(addr string) (*Server, error) {
 	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
 		return nil, errors.Join(fmt.Errorf("listen on %s: %w", l.Addr(), ErrNotLoopback), l.Close())
 	}
-	v := &Server{URL: "https://" + l.Addr().String(), CAPEM: caPEM, http: newHTTPServer(s), done: make(chan struct{})}
+	v := &Server{URL: "https://" + l.Addr().String(), CAPEM: caPEM, http: newHTTPServer(s), done: make(chan struct{}), quiet: make(chan struct{})}
+	close(v.quiet)
+	v.http.ConnState = v.count
 	v.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	go func() {
 		defer close(v.done)
@@ -63,6 +70,39 @@ func (s *Simulator) Start(addr string) (*Server, error) {
 // be cut off and killed.
 func newHTTPServer(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
+}
+
+// count keeps the number of connections that are open.
+func (v *Server) count(_ net.Conn, state http.ConnState) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		if v.open == 0 {
+			v.quiet = make(chan struct{})
+		}
+		v.open++
+	case http.StateClosed, http.StateHijacked:
+		v.open--
+		if v.open == 0 {
+			close(v.quiet)
+		}
+	default: // still open
+	}
+}
+
+// Quiet waits until no connection is open. Once a client has died, what it sent has then arrived or
+// never will, but for requests that a fault or a latency holds back.
+func (v *Server) Quiet(ctx context.Context) error {
+	v.mu.Lock()
+	quiet := v.quiet
+	v.mu.Unlock()
+	select {
+	case <-quiet:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("connections are open: %w", ctx.Err())
+	}
 }
 
 // WriteCA writes the certificate authority to a PEM file, for a client that is told to trust it.

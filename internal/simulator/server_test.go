@@ -1,6 +1,7 @@
 package simulator_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -109,5 +110,29 @@ func TestStartOnLoopbackOnly(t *testing.T) {
 	}
 	if _, err := simulator.New(simulator.Config{}).Start("nonsense"); err == nil {
 		t.Error("listens on nonsense")
+	}
+}
+
+// TestQuiet: a connection that is open may still bring a request, one that is not
+// cannot.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	v, c := serve(t, simulator.New(simulator.Config{}))
+	if err := v.Quiet(t.Context()); err != nil {
+		t.Errorf("before the first connection: %v", err)
+	}
+	resp, err := c.Get(v.URL + "/nothing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := v.Quiet(over); !errors.Is(err, context.Canceled) {
+		t.Errorf("with an idle connection: %v", err)
+	}
+	c.CloseIdleConnections()
+	if err := v.Quiet(t.Context()); err != nil {
+		t.Errorf("after the last: %v", err)
 	}
 }

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"offboard/internal/failpoint"
+	"offboard/internal/proof"
+	"offboard/internal/simulator"
+)
+
+// eventful is a tenant that makes a campaign come by every point: two machines are
+// to be adopted, of the others some answers are lost and some requests are, and one
+// arrives late.
+func eventful(t *testing.T, binary string) (*victim, error) {
+	t.Helper()
+	v, err := newVictim(t, simulator.Config{
+		Machines: 10, Seed: 1, PerMinute: -1, PerHour: -1, SettleAfter: -1, AcceptDuplicates: true,
+		Faults: []simulator.Fault{
+			{Kind: simulator.DropAfter, Nth: 1},
+			{Kind: simulator.DropBefore, Nth: 3},
+			{Kind: simulator.LateApply, Nth: 5, Delay: 100 * time.Millisecond},
+			{Kind: simulator.StatusAfter, Nth: 6},
+		},
+	}, binary)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range v.sim.Machines()[4:6] {
+		v.sim.Act(m.ID, "by hand")
+	}
+	return v, nil
+}
+
+// killedAt kills a campaign the nth time that its process comes by the point, and
+// if forgetful takes the protection away then. It does the same to the next life,
+// and judges how the campaign ends.
+func killedAt(t *testing.T, binary string, p failpoint.Point, n int, forgetful bool) (kills int, err error) {
+	t.Helper()
+	v, err := eventful(t, binary)
+	if err != nil {
+		return 0, err
+	}
+	defer v.Close()
+	env := []string{fmt.Sprintf("OFFBOARD_FAILPOINT=%s:%d", p, n)}
+	for kills < 2 {
+		killed, err := v.live(t.Context(), env, nil)
+		if err != nil {
+			return kills, err
+		}
+		if !killed {
+			break // the last life may have left nothing that leads by here
+		}
+		if said := "\nkilled at " + string(p) + "\n"; !bytes.Contains(v.last.Bytes(), []byte(said)) {
+			return kills, fmt.Errorf("killed by somebody else\n%s", &v.last)
+		}
+		kills++
+		if forgetful {
+			if err := v.forget(); err != nil {
+				return kills, err
+			}
+		}
+	}
+	return kills, v.end(t.Context())
+}
+
+// TestKilledAtEveryPoint kills the binary between every two steps, and the one that
+// carries on too. The short form takes a few passings of each point, the long one
+// all of them.
+func TestKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
+	path := binary(t, armed)
+	var tally tally
+	var sweeps []func()
+	for _, p := range failpoint.All() {
+		sweeps = append(sweeps, func() { sweep(t, path, p, &tally) })
+	}
+	inParallel(6, sweeps)
+	for _, p := range failpoint.All() {
+		if tally.kills[p] == 0 {
+			t.Errorf("never killed at %s", p)
+		}
+	}
+	row := proof.Row{Promise: proof.AtMostOnce, Harness: "kill -9 at named points"}
+	tally.tell(t, &row)
+	// What was sent is unknown at each of these, so a blind retry must be seen.
+	for _, p := range []failpoint.Point{failpoint.AnswerBegun, failpoint.AnswerReceived, failpoint.TokenTold} {
+		row.Controls++
+		if _, err := killedAt(t, path, p, 2, true); errors.Is(err, errBroken) {
+			row.Caught++
+		}
+	}
+	proof.Report(t, row)
+}
+
+// TestSettingThatNeverKills: a run that nothing was going to kill must not count as
+// one that survived.
+func TestSettingThatNeverKills(t *testing.T) {
+	t.Parallel()
+	for _, setting := range []string{"nowhere:1", "token-taken", "token-taken:0", "token-taken:once", ":1"} {
+		cmd := exec.CommandContext(t.Context(), binary(t, armed), "version")
+		cmd.Env = append(os.Environ(), "OFFBOARD_FAILPOINT="+setting)
+		if out, err := cmd.CombinedOutput(); err == nil || !bytes.Contains(out, []byte("names no passing of a point")) {
+			t.Errorf("%s: %v\n%s", setting, err, out)
+		}
+	}
+}
+
+// sweep kills a campaign at one passing of a point after the other, until one ends
+// before.
+func sweep(t *testing.T, binary string, p failpoint.Point, tally *tally) {
+	t.Helper()
+	for i := 0; ; i++ {
+		n, more := passing(p, i)
+		if !more {
+			return
+		}
+		kills, err := killedAt(t, binary, p, n, false)
+		if err != nil {
+			err = fmt.Errorf("%s:%d: %w", p, n, err)
+		}
+		tally.add(p, kills, err)
+		if kills == 0 {
+			return
+		}
+	}
+}
+
+// often are passings, beyond the first, of points that a campaign comes by often.
+var often = map[failpoint.Point][]int{
+	failpoint.BatchApplied: {8, 12, 20}, failpoint.BatchSynced: {8, 12, 20},
+	failpoint.BytesWritten: {8, 12, 20}, failpoint.LedgerSlot: {8, 12, 20},
+	failpoint.AnswerBegun: {3}, failpoint.IntentOnDisk: {3}, failpoint.TokenTold: {3}, failpoint.LookMade: {3},
+}
+
+// passing is the ith passing of a point to kill at: under torture all of them in
+// their order, otherwise a few.
+func passing(p failpoint.Point, i int) (n int, more bool) {
+	few := append([]int{1}, often[p]...)
+	switch {
+	case proof.Torture():
+		return i + 1, true
+	case i < len(few):
+		return few[i], true
+	}
+	return 0, false
+}
