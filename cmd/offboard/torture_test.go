@@ -94,9 +94,27 @@ func (v *victim) end(ctx context.Context) error {
 	if code, stderr := v.run(ctx, "journal", "check"); code != 0 {
 		return fmt.Errorf("journal check: exit code %d\n%s", code, stderr)
 	}
+	if err := v.allArrived(ctx); err != nil {
+		return err
+	}
 	want := v.config.Machines
 	if n, effects := v.sim.Effects(); n != want || effects != want || len(v.sim.Violations()) > 0 {
 		return fmt.Errorf("%w: %d machines by %d actions; want %d by as many: %q", errBroken, n, effects, want, v.sim.Violations())
+	}
+	return nil
+}
+
+// allArrived waits for the requests that a fault or a latency holds back: what they
+// do counts too.
+func (v *victim) allArrived(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for v.sim.Truth().UnderWay > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return nil
 }
