@@ -25,11 +25,22 @@ demo: build ## The main job against an embedded tenant: a campaign, a kill -9, t
 test: ## All tests, with the race detector where there is a C compiler
 	go test $(RACE) -timeout 30m ./...
 
+PROOF := $(CURDIR)/bin/torture.md
+.PHONY: torture
+torture: ## The fault harnesses in their long form, ending in one table
+	@mkdir -p $(dir $(PROOF)) && rm -f $(PROOF).rows
+	OFFBOARD_TORTURE=1 OFFBOARD_PROOF=$(PROOF).rows go test $(RACE) -count=1 -timeout 120m ./...
+	@{ echo '| promise | harness | cases | faults | violations | controls caught |'; \
+	   echo '| --- | --- | --- | --- | --- | --- |'; sort $(PROOF).rows; } > $(PROOF) && rm $(PROOF).rows
+	@cat $(PROOF)
+
 .PHONY: lint
 lint: ## golangci-lint, go.mod tidy, builds and vets for windows and darwin
 	$(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) run --build-tags failpoint ./internal/failpoint/
 	go mod tidy -diff
 	go mod verify
+	go vet -tags failpoint ./...
 	GOOS=windows go build ./... && GOOS=windows go vet ./...
 	GOOS=darwin go build ./... && GOOS=darwin go vet ./...
 

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	tortureVariable = "OFFBOARD_TORTURE"
-	tableVariable   = "OFFBOARD_PROOF"
+	longForm  = "OFFBOARD_TORTURE"
+	tablePath = "OFFBOARD_PROOF"
 )
 
 // Promise is one of the promises of docs/guarantees.md.
@@ -26,7 +26,7 @@ const (
 	AtMostOnce     Promise = "1 at most once"
 	WithinLimits   Promise = "2 within the limits"
 	NothingLost    Promise = "3 nothing lost, nothing silent"
-	NoSecretLeaves Promise = "5 no secret leaves"
+	NoSecretLeaves Promise = "5 no secret leaves" //nolint:gosec // a promise, not a secret
 )
 
 // Row is what one harness has to say.
@@ -48,20 +48,20 @@ func (r Row) String() string {
 // Report logs the row, adds it to the table that is being made, if one is, and
 // fails the test when the promise was broken, when a control went unnoticed, or
 // when nothing was tried at all.
-func Report(t testing.TB, r Row) {
-	t.Helper()
-	t.Log(r)
+func Report(tb testing.TB, r Row) {
+	tb.Helper()
+	tb.Log(r)
 	switch {
 	case r.Violations > 0:
-		t.Errorf("%s: %d of %d cases break the promise", r.Harness, r.Violations, r.Cases)
+		tb.Errorf("%s: %d of %d cases break the promise", r.Harness, r.Violations, r.Cases)
 	case r.Caught < r.Controls || r.Controls == 0:
-		t.Errorf("%s: %d of %d negative controls were caught; without teeth it shows nothing", r.Harness, r.Caught, r.Controls)
+		tb.Errorf("%s: %d of %d negative controls were caught; without teeth it shows nothing", r.Harness, r.Caught, r.Controls)
 	case r.Cases == 0 || r.Faults == 0:
-		t.Errorf("%s: %d cases with %d faults show nothing", r.Harness, r.Cases, r.Faults)
+		tb.Errorf("%s: %d cases with %d faults show nothing", r.Harness, r.Cases, r.Faults)
 	}
-	if path := os.Getenv(tableVariable); path != "" {
+	if path := os.Getenv(tablePath); path != "" {
 		if err := add(path, r); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func add(path string, r Row) error {
 }
 
 // Torture says whether the harnesses are to run in their long form.
-func Torture() bool { return os.Getenv(tortureVariable) != "" }
+func Torture() bool { return os.Getenv(longForm) != "" }
 
 // Cases is how many cases to run: few in every test run, many under torture.
 func Cases(few, many int) int {
