@@ -390,10 +390,28 @@ func TestBrokenLists(t *testing.T) {
 		b.service.listErr = func() error { return meaning(defender.Unknown, 503, errors.New("out of order")) }
 		began := time.Now()
 		_, err := b.run(t.Context())
-		if took := time.Since(began); took > 45*time.Minute {
+		if took := time.Since(began); took > 45*time.Minute || !errors.Is(err, runner.ErrUnreachable) {
 			t.Errorf("%v after %s", err, took)
 		}
 		b.want("in_doubt 8")
+	})
+}
+
+// TestStoppedWhileSettling: an answer that stops a request stops the run too when
+// a list gets it, and the doubt stays as it is.
+func TestStoppedWhileSettling(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, 1)
+		defer b.close()
+		refused := meaning(defender.Stop, 401, defender.ErrSignIn)
+		b.service.script = func(int, string) reply { return reply{err: errLost} }
+		b.service.listErr = func() error { return refused }
+		began := time.Now()
+		if _, err := b.run(t.Context()); !errors.Is(err, refused) || time.Since(began) > time.Minute {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		b.want("in_doubt 1")
 	})
 }
 

@@ -29,7 +29,8 @@ type settler struct {
 
 	mu      sync.Mutex
 	pending []*doubt
-	blind   bool // looking is not allowed
+	blind   bool  // looking is not allowed
+	unasked error // why a doubt was left that could not be asked about
 	newest  witness
 }
 
@@ -82,7 +83,8 @@ func (s *settler) wake() {
 	}
 }
 
-// run settles doubts until ctx is done. Its errors are the journal's.
+// run settles doubts until ctx is done. Its errors are the journal's, those that
+// mean [defender.Stop], and in the end [ErrUnreachable] where the list was.
 func (s *settler) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		d, pause := s.next()
@@ -98,7 +100,7 @@ func (s *settler) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.unasked
 }
 
 // next returns the doubt that is due, or what to wait for.
@@ -134,8 +136,7 @@ func (s *settler) look(ctx context.Context, d *doubt) error {
 	}
 	found, err := s.ask(ctx, d)
 	if err != nil {
-		s.unanswered(ctx, d, err)
-		return nil
+		return s.unanswered(ctx, d, err)
 	}
 	failpoint.Hit(failpoint.LookMade)
 	switch found.sighting {
@@ -189,15 +190,23 @@ func (s *settler) done(d *doubt, e Event) {
 }
 
 // unanswered gives a doubt up that cannot be asked about. While stopping it is
-// only left as the journal has it.
-func (s *settler) unanswered(ctx context.Context, d *doubt, cause error) {
-	if ctx.Err() != nil {
-		return
-	}
-	if errors.Is(cause, defender.ErrForbidden) {
+// only left as the journal has it. An answer that would stop a request stops the
+// run here too, but for a missing permission to look, with which machines can
+// still be sent; so can they while only the list is out of order.
+func (s *settler) unanswered(ctx context.Context, d *doubt, cause error) error {
+	e, _ := asDefender(cause)
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case errors.Is(cause, defender.ErrForbidden):
 		s.goBlind()
+	case errors.Is(cause, ErrUnreachable):
+		s.unasked = cause
+	case e != nil && e.Meaning == defender.Stop:
+		return cause
 	}
 	s.leave(d, cause)
+	return nil
 }
 
 // lookAgain plans the next look, unless looking has gone on for too long.
