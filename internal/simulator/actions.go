@@ -17,6 +17,9 @@ const (
 	cancelled  = "Cancelled"
 )
 
+// portalUser is who acts in the portal.
+const portalUser = "operator@fleet.example"
+
 // action is an offboard action. What state it is in follows from the time alone.
 type action struct {
 	id, machineID, name string
@@ -79,13 +82,22 @@ func (m *machine) active(now time.Time) *action {
 func (s *Simulator) apply(m *machine, requestor, source, comment string, now time.Time) *action {
 	a := &action{
 		id: s.guid("action", len(s.actions)), machineID: m.ID, name: m.ComputerDNSName,
-		requestor: requestor, source: source, comment: comment, created: now, steps: s.fate(m, now),
+		requestor: requestor, source: source, comment: s.kept(comment), created: now, steps: s.fate(m, now),
 	}
 	s.actions = append(s.actions, a)
 	s.byID[a.id] = a
 	m.actions = append(m.actions, a)
 	s.affect(m.ID, a)
 	return a
+}
+
+// kept is what an action keeps of a comment.
+func (s *Simulator) kept(comment string) string {
+	runes := []rune(comment)
+	if s.cfg.CommentLimit == 0 || len(runes) <= s.cfg.CommentLimit {
+		return comment
+	}
+	return string(runes[:max(0, s.cfg.CommentLimit)])
 }
 
 // offboard answers POST /api/machines/{id}/offboard.
@@ -142,8 +154,12 @@ func (s *Simulator) cancel(c *call, who identity, now time.Time) reply {
 	if status, _ := a.at(now); final(status) {
 		return fail(http.StatusBadRequest, "BadRequest", "The action is "+status+" and cannot be cancelled", s.target())
 	}
-	a.cancelledAt, a.cancelledBy, a.cancelComment = now, who.AppName, comment
+	a.cancel(who.AppName, comment, now)
 	return s.entity(http.StatusOK, a, c.base, now)
+}
+
+func (a *action) cancel(who, comment string, now time.Time) {
+	a.cancelledAt, a.cancelledBy, a.cancelComment = now, who, comment
 }
 
 func (s *Simulator) actionNotFound(id string) reply {
@@ -161,5 +177,22 @@ func (s *Simulator) Act(machineID, comment string) string {
 		return ""
 	}
 	s.allowed[machineID] = max(s.allowance(machineID), s.truthOf(machineID).Effects+1)
-	return s.apply(m, "operator@fleet.example", "Portal", comment, now).id
+	return s.apply(m, portalUser, "Portal", comment, now).id
+}
+
+// Cancel lets somebody cancel an action in the portal, and reports whether there was one that had not
+// ended.
+func (s *Simulator) Cancel(actionID, comment string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.advance()
+	a := s.byID[actionID]
+	if a == nil {
+		return false
+	}
+	if status, _ := a.at(now); final(status) {
+		return false
+	}
+	a.cancel(portalUser, comment, now)
+	return true
 }

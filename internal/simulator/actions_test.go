@@ -242,3 +242,29 @@ func TestAuthorisedEffects(t *testing.T) {
 		t.Errorf("%d machines, %d effects, want 1 and 3", machines, effects)
 	}
 }
+
+func TestPortalCancels(t *testing.T) {
+	t.Parallel()
+	clk := newClock()
+	s := simulator.New(simulator.Config{Machines: 1, Now: clk.Now}).Watch(t)
+	id := s.Act(s.Machines()[0].ID, "wrong")
+	if s.Cancel("nothing", "stop") || !s.Cancel(id, "stop") || s.Cancel(id, "stop") {
+		t.Error("an action is cancelled once, and nothing else is")
+	}
+	got := newClient(s).get("/api/machineactions/" + id).object(t)
+	if got["status"] != "Cancelled" || got["cancellationComment"] != "stop" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestCommentIsKeptInPart(t *testing.T) {
+	t.Parallel()
+	for limit, want := range map[int]string{0: "rétired", 3: "rét", 7: "rétired", 100: "rétired", -1: ""} {
+		clk := newClock()
+		s := simulator.New(simulator.Config{Machines: 1, Now: clk.Now, CommentLimit: limit}).Watch(t)
+		id := s.Act(s.Machines()[0].ID, "rétired")
+		if got := newClient(s).get("/api/machineactions/" + id).object(t)["requestorComment"]; got != want {
+			t.Errorf("with a limit of %d: %q", limit, got)
+		}
+	}
+}

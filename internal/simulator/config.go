@@ -74,6 +74,7 @@ type Config struct {
 
 	ReturnActive     float64 // share of duplicate offboards that are answered 200 with the pending action, not 400
 	AcceptDuplicates bool    // a duplicate offboard makes a second action, and so a second effect
+	CommentLimit     int     // characters of a comment that an action keeps; 0 means all, negative none
 	PageSize         int     // the most rows in a page; 0 means [DefaultPageSize]
 
 	Faults  []Fault          // what goes wrong; of several that match a request the first is taken
