@@ -66,6 +66,7 @@ func TestFaultMatrix(t *testing.T) {
 // explore tries all that can fail alone, each of it in a test of its own
 // together with what can fail after it.
 func (m *matrix) explore(t *testing.T) {
+	t.Helper()
 	steps := m.try(t, nil)
 	for n, k := range steps {
 		for _, f := range forms[k] {
@@ -78,6 +79,7 @@ func (m *matrix) explore(t *testing.T) {
 }
 
 func (m *matrix) after(t *testing.T, first int, f form) {
+	t.Helper()
 	steps := m.try(t, map[int]form{first: f})
 	seen := first
 	for n := first + 1; n < len(steps); n++ {
@@ -94,6 +96,7 @@ func (m *matrix) after(t *testing.T, first int, f form) {
 
 // alone tries all that can fail alone, until something is wrong.
 func (m *matrix) alone(t *testing.T) {
+	t.Helper()
 	for n, k := range m.try(t, nil) {
 		for _, f := range forms[k] {
 			if m.try(t, map[int]form{n: f}); m.broke > 0 {
@@ -108,8 +111,10 @@ func (m *matrix) alone(t *testing.T) {
 func (m *matrix) try(t *testing.T, plan map[int]form) (steps []kind) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		tr := newTrial(t, simulator.Config{Machines: 3, Seed: 1, SettleAfter: -1}, stranger)
-		tr.plan, tr.config.Workers = plan, m.workers
+		// A second request is to be a second effect.
+		tr := newTrial(t, simulator.Config{Machines: 3, Seed: 1, SettleAfter: -1, AcceptDuplicates: true}, stranger)
+		tr.fail = func(n int, _ kind) form { return plan[n] }
+		tr.config.Workers = m.workers
 		if m.weaken != nil {
 			m.weaken(tr)
 		}
@@ -118,13 +123,14 @@ func (m *matrix) try(t *testing.T, plan map[int]form) (steps []kind) {
 		tr.settleAll(t.Context())
 		tr.judge(theirs)
 		problems := tr.close()
-		m.count(t, tr, problems)
+		m.count(t, plan, tr, problems)
 		steps = tr.steps
 	})
 	return steps
 }
 
-func (m *matrix) count(t *testing.T, tr *trial, problems []string) {
+func (m *matrix) count(t *testing.T, plan map[int]form, tr *trial, problems []string) {
+	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.cases++
@@ -140,7 +146,7 @@ func (m *matrix) count(t *testing.T, tr *trial, problems []string) {
 		m.problem = strings.Join(problems, "; ")
 	}
 	if m.weaken == nil {
-		t.Errorf("%v: %s\nsteps %v", tr.plan, strings.Join(problems, "\n"), tr.steps)
+		t.Errorf("%v: %s\nsteps %v", plan, strings.Join(problems, "\n"), tr.steps)
 	}
 }
 

@@ -48,7 +48,7 @@ var forms = map[kind][]form{
 func (tr *trial) step(k kind) form {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	f := tr.plan[len(tr.steps)]
+	f := tr.fail(len(tr.steps), k)
 	tr.steps = append(tr.steps, k)
 	if f != "" {
 		tr.injected++

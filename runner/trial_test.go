@@ -31,12 +31,12 @@ type trial struct {
 	path string   // of the journal
 	list []string // machine ids
 
-	// plan says how a step fails, if it does.
-	plan map[int]form
+	// fail says how the nth step, from 0, fails; "" if it does not.
+	fail func(n int, k kind) form
 	// weaken takes a part of the protection away.
 	weaken func(*runner.Config)
 	config runner.Config // but for what every process makes anew
-	clock  func() time.Time
+	ahead  time.Duration // by which the wall clock of a process is ahead
 
 	mu       sync.Mutex
 	journal  *journal.Journal // of the process
@@ -51,7 +51,6 @@ type trial struct {
 // newTrial makes a trial of every machine of the tenant and of those ids besides.
 func newTrial(t *testing.T, c simulator.Config, besides ...string) *trial {
 	t.Helper()
-	c.AcceptDuplicates = true // a second request is a second effect
 	sim := simulator.New(c)
 	tr := &trial{t: t, sim: sim, path: filepath.Join(t.TempDir(), "journal"), list: besides, begun: map[string]bool{}}
 	for _, m := range sim.Machines() {
@@ -59,6 +58,7 @@ func newTrial(t *testing.T, c simulator.Config, besides ...string) *trial {
 	}
 	tr.pipe = simulator.NewPipe(tr)
 	tr.config = runner.Config{Workers: 1, RetryFor: 2 * time.Minute}
+	tr.fail = func(int, kind) form { return "" }
 	return tr
 }
 
@@ -78,7 +78,9 @@ func (tr *trial) faults() int {
 // process is what a process does from its start to its end, or until it cannot
 // write any more.
 func (tr *trial) process(ctx context.Context) error {
-	j, err := journal.Open(tr.path, journal.Tenant{ID: "t", Cloud: "public"}, journal.Options{Now: tr.clock})
+	ahead := tr.ahead
+	now := func() time.Time { return time.Now().Add(ahead).Round(0) }
+	j, err := journal.Open(tr.path, journal.Tenant{ID: "t", Cloud: "public"}, journal.Options{Now: now})
 	if err != nil {
 		return err
 	}
@@ -161,6 +163,9 @@ func (tr *trial) carryOut(ctx context.Context, record *recorder, service runner.
 	return err
 }
 
+// mostProcesses is more than there are faults that end a process.
+const mostProcesses = 6
+
 // settleAll lets one process follow another until one has ended by itself that
 // met no fault, and at least twice.
 func (tr *trial) settleAll(ctx context.Context) {
@@ -173,16 +178,19 @@ func (tr *trial) settleAll(ctx context.Context) {
 			return
 		case clean && n > 1:
 			return
-		case n > len(tr.plan)+2:
+		case n > mostProcesses:
 			tr.problem("no end after %d processes", n)
 			return
 		}
 	}
 }
 
+// longAfter is later than any request arrives.
+const longAfter = 15 * time.Minute
+
 // close waits for what may still arrive, and returns what went wrong.
 func (tr *trial) close() []string {
-	<-time.After(2 * time.Minute)
+	<-time.After(longAfter)
 	if err := tr.pipe.Close(); err != nil {
 		tr.problem("%v", err)
 	}
