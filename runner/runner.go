@@ -49,8 +49,9 @@ func New(c Config) (*Runner, error) {
 // is done. The journal must have been recovered and the campaign enlisted.
 //
 // The error is nil when the campaign was worked off, whatever became of its
-// machines; ctx's error after an orderly stop; [ErrBudget]; [ErrFailures]; [ErrUnreachable]; a
-// *[defender.Error] that means [defender.Stop]; or the journal's.
+// machines; ctx's error after an orderly stop; [ErrBudget]; [ErrFailures];
+// [ErrUnreachable]; a *[defender.Error] that means [defender.Stop]; the
+// journal's; or [ErrPanic].
 func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	ready, last, doubts, err := r.standing()
 	if err != nil {
@@ -84,13 +85,13 @@ func (r *Runner) work(ctx context.Context) error {
 
 	workers, takeWorkers := errgroup.WithContext(take)
 	for range r.c.Workers {
-		workers.Go(func() error { return r.worker(takeWorkers, flight) })
+		workers.Go(guarded(func() error { return r.worker(takeWorkers, flight) }))
 	}
 	group.Go(func() error {
 		defer finished()
 		return workers.Wait()
 	})
-	group.Go(func() error { return r.settler.run(settling) })
+	group.Go(guarded(func() error { return r.settler.run(settling) }))
 	if err := group.Wait(); err != nil {
 		return err
 	}
