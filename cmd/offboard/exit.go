@@ -107,7 +107,7 @@ func codeOf(err error) exitCode {
 		return exitLocked
 	case errors.As(err, &command):
 		return command.code
-	case isAny(err, journal.ErrStopped, limiter.ErrClosed, limiter.ErrBusy):
+	case isAny(err, journal.ErrStopped, limiter.ErrClosed, limiter.ErrBusy, runner.ErrPanic):
 		return exitUnexpected
 	case errors.Is(err, context.Canceled) && errors.As(err, &signal):
 		return signal.code()

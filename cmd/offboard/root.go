@@ -9,6 +9,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"offboard/runner"
 )
 
 // app is what the commands share.
@@ -20,8 +22,15 @@ type app struct {
 }
 
 // run is the whole program but for the process around it.
-func run(ctx context.Context, args []string, env environment) exitCode {
+func run(ctx context.Context, args []string, env environment) (code exitCode) {
 	a := &app{env: env, log: newLogger(env, "auto", zerolog.InfoLevel)}
+	defer func() {
+		if value := recover(); value != nil {
+			err := runner.Recovered(value)
+			a.complain(err)
+			code = codeOf(err)
+		}
+	}()
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(env.stdin)
