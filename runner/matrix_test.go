@@ -1,17 +1,13 @@
 package runner_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 
-	"offboard/defender"
 	"offboard/internal/proof"
 	"offboard/internal/simulator"
 	"offboard/journal"
@@ -21,16 +17,15 @@ import (
 // stranger is a machine that the tenant does not have.
 var stranger = strings.Repeat("e", 40)
 
-// outsider is a machine that the tenant has and the list does not.
-var outsider = strings.Repeat("d", 40)
-
 // matrix lets every step of a campaign fail in every form, alone and in pairs.
 // No step is listed by hand: a trial tells how many there were and of what kind,
 // so that the next ones know what can fail.
 type matrix struct {
+	name    string
 	workers int
-	every   int // one of so many pairs is tried
-	weaken  func(*trial)
+	every   int          // one of so many pairs is tried
+	before  func(*trial) // the first process
+	weaken  func(*trial) // takes a part of the protection away
 
 	mu                          sync.Mutex
 	cases, pairs, faults, broke int
@@ -42,10 +37,15 @@ type matrix struct {
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
 	row := proof.Row{Promise: proof.AtMostOnce, Harness: "fault matrix"}
-	for _, workers := range []int{1, 3} {
-		m := &matrix{workers: workers, every: proof.Cases(14, 1)}
-		t.Run(fmt.Sprintf("%d workers", workers), func(t *testing.T) { m.explore(t) })
-		t.Logf("%d workers: %d cases, of which %d with two faults", workers, m.cases, m.pairs)
+	for _, m := range []*matrix{
+		{name: "one worker", workers: 1},
+		{name: "three workers", workers: 3},
+		{name: "another campaign's doubt, arrived", workers: 1, before: doubtElsewhere(true)},
+		{name: "another campaign's doubt, lost", workers: 1, before: doubtElsewhere(false)},
+	} {
+		m.every = proof.Cases(100, 1)
+		t.Run(m.name, func(t *testing.T) { m.explore(t) })
+		t.Logf("%s: %d cases, of which %d with two faults", m.name, m.cases, m.pairs)
 		row.Cases, row.Faults, row.Violations = row.Cases+m.cases, row.Faults+m.faults, row.Violations+m.broke
 	}
 	t.Run("control", func(t *testing.T) {
@@ -115,8 +115,10 @@ func (m *matrix) try(t *testing.T, plan map[int]form) (steps []kind) {
 		tr := newTrial(t, simulator.Config{Machines: 3, Seed: 1, SettleAfter: -1, AcceptDuplicates: true}, stranger)
 		tr.fail = func(n int, _ kind) form { return plan[n] }
 		tr.config.Workers = m.workers
-		if m.weaken != nil {
-			m.weaken(tr)
+		for _, prepare := range []func(*trial){m.before, m.weaken} {
+			if prepare != nil {
+				prepare(tr)
+			}
 		}
 		theirs := tr.list[2]
 		tr.sim.Act(theirs, "by another host")
@@ -147,6 +149,32 @@ func (m *matrix) count(t *testing.T, plan map[int]form, tr *trial, problems []st
 	}
 	if m.weaken == nil {
 		t.Errorf("%v: %s\nsteps %v", plan, strings.Join(problems, "\n"), tr.steps)
+	}
+}
+
+// doubtElsewhere leaves the first machine sending in another campaign of the
+// journal, whose request has arrived or not.
+func doubtElsewhere(arrived bool) func(*trial) {
+	return func(tr *trial) {
+		id := tr.list[len(tr.list)-3]
+		j, err := journal.Open(tr.path, journal.Tenant{ID: "t", Cloud: "public"}, journal.Options{})
+		if err != nil {
+			tr.t.Fatal(err)
+		}
+		defer j.Close()
+		c, err := j.StartCampaign(journal.Info{Name: "b", Comment: "why"})
+		if err == nil {
+			_, err = c.Enlist(journal.Enlistment{Machines: slices.Values([]journal.Machine{{ID: id}})})
+		}
+		if err == nil {
+			_, err = c.Begin(id, 1)
+		}
+		if err != nil {
+			tr.t.Fatal(err)
+		}
+		if arrived {
+			tr.sim.Act(id, runner.Mark("b", 1)+" why")
+		}
 	}
 }
 
@@ -200,68 +228,5 @@ func (tr *trial) judgeCounts(c *journal.Campaign) {
 	listed := slices.Sorted(slices.Values(tr.list))
 	if counts.Total() != len(tr.list) || !slices.Equal(known, listed) {
 		tr.problem("%d machines are counted and %v are known, of the list %v", counts.Total(), known, listed)
-	}
-}
-
-// controls are campaigns without a part of the protection, and what the matrix
-// must say of each.
-var controls = map[string]struct {
-	weaken func(*trial)
-	shows  string
-}{
-	"a lost answer counts as not sent": {func(tr *trial) {
-		tr.weaken = func(c *runner.Config) { c.Service = blind{c.Service} }
-	}, "effect 2"},
-	"what a kill left in doubt is sent again": {func(tr *trial) {
-		tr.weaken = func(c *runner.Config) { c.Record = forgetful{c.Record} }
-	}, "effect 2"},
-	"the intent is not on disk": {func(tr *trial) {
-		tr.weaken = func(c *runner.Config) { c.Record = careless{c.Record} }
-	}, "without a durable intent"},
-	"a machine is sent that is not on the list": {func(tr *trial) {
-		tr.sim.AddMachine(simulator.Machine{ID: outsider})
-		tr.weaken = func(c *runner.Config) { c.Record = greedy{careless{c.Record}} }
-	}, "not on the list"},
-}
-
-// blind takes a lost answer for proof that nothing arrived.
-type blind struct{ runner.Service }
-
-func (b blind) Offboard(ctx context.Context, machineID, comment string) (defender.MachineAction, error) {
-	a, err := b.Service.Offboard(ctx, machineID, comment)
-	var e *defender.Error
-	if errors.As(err, &e) && e.Meaning == defender.Unknown {
-		e.Meaning = defender.NotApplied
-	}
-	return a, err
-}
-
-// forgetful releases what an earlier process left in doubt.
-type forgetful struct{ runner.Record }
-
-func (f forgetful) Standing() iter.Seq2[journal.Standing, error] {
-	for s, err := range f.Record.Standing() {
-		if err == nil && s.State == journal.InDoubt {
-			_ = f.Release(s.MachineID, journal.Failure{Reason: journal.ReasonAbsent})
-		}
-	}
-	return f.Record.Standing()
-}
-
-// careless acknowledges an intent that it does not keep.
-type careless struct{ runner.Record }
-
-func (careless) Begin(string, uint64) (journal.Attempt, error) {
-	return journal.Attempt{Number: 1, Comment: "why"}, nil
-}
-
-// greedy has a machine more than the list.
-type greedy struct{ runner.Record }
-
-func (g greedy) Standing() iter.Seq2[journal.Standing, error] {
-	return func(yield func(journal.Standing, error) bool) {
-		if yield(journal.Standing{MachineID: outsider, State: journal.Planned}, nil) {
-			g.Record.Standing()(yield)
-		}
 	}
 }

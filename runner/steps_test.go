@@ -34,14 +34,15 @@ const (
 	tokenRefused form = "401"
 	unreachable  form = "unreachable"
 	stale        form = "expired token"
+	interrupted  form = "interrupted" // the step is carried out, and the process told to stop
 )
 
 // forms are the ways in which a step of each kind can fail.
 var forms = map[kind][]form{
-	write:  {notApplied, answerLost},
-	send:   {notApplied, answerLost, minuteLate, throttled, forbidden, tokenRefused},
-	look:   {notApplied, answerLost, throttled, forbidden, tokenRefused},
-	signIn: {notApplied, unreachable, stale},
+	write:  {notApplied, answerLost, interrupted},
+	send:   {notApplied, answerLost, minuteLate, throttled, forbidden, tokenRefused, interrupted},
+	look:   {notApplied, answerLost, throttled, forbidden, tokenRefused, interrupted},
+	signIn: {notApplied, unreachable, stale, interrupted},
 }
 
 // step counts a step and says how it fails; "" if it does not.
@@ -52,6 +53,10 @@ func (tr *trial) step(k kind) form {
 	tr.steps = append(tr.steps, k)
 	if f != "" {
 		tr.injected++
+	}
+	if f == interrupted {
+		tr.stop()
+		return ""
 	}
 	return f
 }

@@ -40,6 +40,7 @@ type trial struct {
 
 	mu       sync.Mutex
 	journal  *journal.Journal // of the process
+	stop     func()           // the process
 	steps    []kind
 	injected int  // faults, in all
 	broken   bool // the process can no longer write
@@ -56,7 +57,7 @@ func newTrial(t *testing.T, c simulator.Config, besides ...string) *trial {
 	for _, m := range sim.Machines() {
 		tr.list = append(tr.list, m.ID)
 	}
-	tr.pipe = simulator.NewPipe(tr)
+	tr.pipe, tr.stop = simulator.NewPipe(tr), func() {}
 	tr.config = runner.Config{Workers: 1, RetryFor: 2 * time.Minute}
 	tr.fail = func(int, kind) form { return "" }
 	return tr
@@ -85,8 +86,10 @@ func (tr *trial) process(ctx context.Context) error {
 		return err
 	}
 	defer j.Close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	tr.mu.Lock()
-	tr.journal, tr.broken, tr.stopped, tr.begun = j, false, false, map[string]bool{}
+	tr.journal, tr.stop, tr.broken, tr.stopped, tr.begun = j, stop, false, false, map[string]bool{}
 	tr.mu.Unlock()
 	c, err := tr.enlisted(j)
 	if err != nil {
@@ -135,6 +138,10 @@ func (tr *trial) client() (*defender.Client, func()) {
 func (tr *trial) carryOut(ctx context.Context, record *recorder, service runner.Service) error {
 	c := tr.config
 	c.Service, c.Record, c.Calls, c.ListCalls = service, record, newLimiter(tr.t), newLimiter(tr.t)
+	c.Owner = func(name string) (runner.Record, error) {
+		other, err := tr.journal.Campaign(name)
+		return &recorder{other, tr}, err
+	}
 	if tr.weaken != nil {
 		tr.weaken(&c)
 	}
