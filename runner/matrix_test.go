@@ -38,12 +38,11 @@ func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
 	row := proof.Row{Promise: proof.AtMostOnce, Harness: "fault matrix"}
 	for _, m := range []*matrix{
-		{name: "one worker", workers: 1},
-		{name: "three workers", workers: 3},
-		{name: "another campaign's doubt, arrived", workers: 1, before: doubtElsewhere(true)},
-		{name: "another campaign's doubt, lost", workers: 1, before: doubtElsewhere(false)},
+		{name: "one worker", workers: 1, every: proof.Cases(100, 1)},
+		{name: "three workers", workers: 3, every: proof.Cases(100, 1)},
+		{name: "another campaign's doubt, arrived", workers: 1, every: proof.Cases(100, 5), before: doubtElsewhere(true)},
+		{name: "another campaign's doubt, lost", workers: 1, every: proof.Cases(100, 5), before: doubtElsewhere(false)},
 	} {
-		m.every = proof.Cases(100, 1)
 		t.Run(m.name, func(t *testing.T) { m.explore(t) })
 		t.Logf("%s: %d cases, of which %d with two faults", m.name, m.cases, m.pairs)
 		row.Cases, row.Faults, row.Violations = row.Cases+m.cases, row.Faults+m.faults, row.Violations+m.broke
