@@ -17,6 +17,8 @@ type Report struct {
 	Campaigns int
 	Records   int
 	Events    int
+	Chain     Chain    // the log's, as far as it could be read
+	BadEvent  uint64   // the first event that is missing or not what was written; 0: all are sound
 	Problems  []string // the first 100
 	Total     int      // of problems
 }
@@ -27,20 +29,40 @@ func (r *Report) add(format string, args ...any) {
 	}
 }
 
+// bad says that an event is not as it should be. They come in their order.
+func (r *Report) bad(seq uint64, format string, args ...any) {
+	r.mark(seq)
+	r.add(format, args...)
+}
+
+func (r *Report) mark(seq uint64) {
+	if r.BadEvent == 0 {
+		r.BadEvent = seq
+	}
+}
+
 // Check reads the whole journal and verifies the file's structure, every
-// checksum, that the log has no gap and shows only transitions that exist, that
-// it replays to the records, that a campaign has all the machines it took, and
-// that no machine has two live records. It never writes.
+// checksum, that the log has no gap, that its hashes form a chain, that it shows
+// only transitions that exist and replays to the records, that a campaign has
+// all the machines it took, and that no machine has two live records. It never
+// writes.
+//
+// A log that was shortened or written anew is sound in itself. It is found out
+// by what was noted elsewhere: the log must have been in every noted state.
 //
 // With problems the error is [ErrDamaged], and the report tells them. When ctx
 // ends first, its error is returned.
-func (j *Journal) Check(ctx context.Context) (Report, error) {
-	c := &checker{j: j, ctx: ctx, replayed: map[string]replay{}, enlisted: map[string]int{}, counted: map[string]int{}}
+func (j *Journal) Check(ctx context.Context, noted ...Chain) (Report, error) {
+	c := &checker{j: j, ctx: ctx, noted: noted, replayed: map[string]replay{}, enlisted: map[string]int{}, counted: map[string]int{}}
 	err := j.view("check", func(tx *bolt.Tx) error {
 		if err := j.checkStructure(ctx, tx, &c.Report); err != nil {
 			return err
 		}
-		return errors.Join(c.checkEvents(tx), c.checkRecords(tx), c.checkCampaigns(tx))
+		if err := c.checkEvents(tx); err != nil {
+			c.add("%v", err)
+			c.replayed = nil // nothing can be said of records from half a log
+		}
+		return errors.Join(c.checkRecords(tx), c.checkCampaigns(tx))
 	})
 	switch {
 	case ctx.Err() != nil:
@@ -57,9 +79,10 @@ func (j *Journal) Check(ctx context.Context) (Report, error) {
 type checker struct {
 	Report
 	j        *Journal
-	ctx      context.Context // of the one check that the checker is for
-	replayed map[string]replay
-	enlisted map[string]int // machines by campaign, as the last enlistment counted them
+	noted    []Chain
+	ctx      context.Context   // of the one check that the checker is for
+	replayed map[string]replay // nil when the log could not be read to its end
+	enlisted map[string]int    // machines by campaign, as the last enlistment counted them
 	counted  map[string]int
 }
 
@@ -72,7 +95,9 @@ type replay struct {
 func (c *checker) checkEvents(tx *bolt.Tx) error {
 	bucket := tx.Bucket(eventBucket)
 	cursor := bucket.Cursor()
+	var before digest
 	want := uint64(0)
+	c.reach(want, before)
 	for key, value := cursor.First(); key != nil; key, value = cursor.Next() {
 		want++
 		if want%eventChunk == 0 && c.ctx.Err() != nil {
@@ -83,15 +108,36 @@ func (c *checker) checkEvents(tx *bolt.Tx) error {
 			err = fmt.Errorf("%w: event %d where %d belongs", ErrDamaged, e.Seq, want)
 		}
 		if err != nil {
+			c.mark(want)
 			return err
 		}
+		if !e.follows(before) {
+			c.bad(want, "event %d: its hash is not that of its content after event %d", want, want-1)
+		}
+		before = e.hash
 		c.Events++
-		c.replay(e)
+		c.reach(want, before)
+		c.replay(e.Event)
 	}
 	if bucket.Sequence() != want {
-		c.add("the log ends at event %d of %d", want, bucket.Sequence())
+		c.bad(want+1, "the log ends at event %d of %d", want, bucket.Sequence())
+	}
+	for _, n := range c.noted {
+		if n.Length > want {
+			c.bad(want+1, "the log ends at event %d and had %d when its head was noted", want, n.Length)
+		}
 	}
 	return nil
+}
+
+// reach holds a state of the log against what was noted of it.
+func (c *checker) reach(length uint64, head digest) {
+	c.Chain = Chain{Length: length, Head: head.String()}
+	for _, n := range c.noted {
+		if n.Length == length && n.Head != c.Chain.Head {
+			c.add("the log up to event %d is not the one whose head was noted: the hash there is %s", length, head)
+		}
+	}
 }
 
 func (c *checker) replay(e Event) {
@@ -106,11 +152,11 @@ func (c *checker) replay(e Event) {
 	if !known {
 		// What a machine was enlisted as has no event of its own.
 		if before.state = e.From; e.From != Planned && e.From != Excluded {
-			c.add("event %d: the first of machine %s starts from %s", e.Seq, e.MachineID, e.From)
+			c.bad(e.Seq, "event %d: the first of machine %s starts from %s", e.Seq, e.MachineID, e.From)
 		}
 	}
 	if before.state != e.From || !allowed(e.Kind, e.From, e.To) {
-		c.add("event %d: machine %s %s from %s to %s, but it was %s", e.Seq, e.MachineID, e.Kind, e.From, e.To, before.state)
+		c.bad(e.Seq, "event %d: machine %s %s from %s to %s, but it was %s", e.Seq, e.MachineID, e.Kind, e.From, e.To, before.state)
 	}
 	before.state = e.To
 	if e.Kind == KindIntent {
@@ -166,6 +212,9 @@ func (c *checker) checkGroup(g *group) error {
 
 // compare holds a record against the log.
 func (c *checker) compare(id, name string, r *record) {
+	if c.replayed == nil {
+		return
+	}
 	want, known := c.replayed[id+name]
 	delete(c.replayed, id+name)
 	if !known {
@@ -193,7 +242,7 @@ func (c *checker) checkCampaigns(tx *bolt.Tx) error {
 		}
 		c.Campaigns++
 		last = key
-		if want := c.enlisted[r.Name]; c.counted[r.Name] < want || r.Enlisted && c.counted[r.Name] > want {
+		if want := c.enlisted[r.Name]; c.replayed != nil && (c.counted[r.Name] < want || r.Enlisted && c.counted[r.Name] > want) {
 			c.add("campaign %s has %d machines, by the log %d", r.Name, c.counted[r.Name], want)
 		}
 	}

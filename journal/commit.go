@@ -128,6 +128,7 @@ func (j *Journal) applyAll(tx *bolt.Tx, operations []*operation, results []error
 type batch struct {
 	machines, events, campaigns *bolt.Bucket
 	now                         time.Time
+	head                        *digest // of the log as the batch leaves it; nil before its first event
 	writes                      int
 	err                         error
 }
@@ -172,8 +173,13 @@ func (b *batch) putRecord(key []byte, r *record) {
 }
 
 func (b *batch) putEvent(e *Event) {
+	if b.head == nil {
+		_, head, err := chainEnd(b.events)
+		b.head, b.err = &head, errors.Join(b.err, err)
+	}
 	e.Time = b.now
-	key := eventKey(b.next(b.events))
-	value, err := encodeEvent(key, e)
-	b.put(b.events, key, value, err)
+	seq := b.next(b.events)
+	value, hash, err := encodeEvent(*b.head, seq, e)
+	*b.head = hash
+	b.put(b.events, eventKey(seq), value, err)
 }

@@ -129,6 +129,9 @@ func TestCompact(t *testing.T) {
 	if !bytes.Equal(before.Bytes(), after.Bytes()) {
 		t.Error("the copy differs")
 	}
+	if chainOf(t, again) != chainOf(t, j) {
+		t.Error("the copy has another chain")
+	}
 	old, err := os.Stat(path)
 	must(t, err)
 	smaller, err := os.Stat(copied)

@@ -85,12 +85,23 @@ func TestCheckFindsTampering(t *testing.T) {
 func reseal(bucket string, change func(body []byte)) func(tx *bolt.Tx) error {
 	return func(tx *bolt.Tx) error {
 		b := tx.Bucket([]byte(bucket))
-		key, value := b.Cursor().Last()
-		key, body := bytes.Clone(key), bytes.Clone(value[:len(value)-4])
-		change(body)
-		sum := crc32.Checksum(slices.Concat(key, body), crc32.MakeTable(crc32.Castagnoli))
-		return b.Put(key, binary.BigEndian.AppendUint32(body, sum))
+		key, _ := b.Cursor().Last()
+		return resealKey(b, bytes.Clone(key), change)
 	}
+}
+
+func resealEvent(seq uint64, change func(body []byte)) func(tx *bolt.Tx) error {
+	return func(tx *bolt.Tx) error { return resealKey(tx.Bucket([]byte("events")), eventKey(seq), change) }
+}
+
+func eventKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+func resealKey(b *bolt.Bucket, key []byte, change func(body []byte)) error {
+	value := b.Get(key)
+	body := bytes.Clone(value[:len(value)-4])
+	change(body)
+	sum := crc32.Checksum(slices.Concat(key, body), crc32.MakeTable(crc32.Castagnoli))
+	return b.Put(key, binary.BigEndian.AppendUint32(body, sum))
 }
 
 func swapRecords(b *bolt.Bucket) error {

@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -28,30 +30,53 @@ type Event struct {
 	Machines  int       `json:"machines,omitempty"` // with KindEnlisted the campaign's machines, with KindPrior those it concerns
 }
 
-func eventKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
-
-func encodeEvent(key []byte, e *Event) ([]byte, error) {
-	stored := *e
-	stored.Seq = 0 // the key holds it
-	body, err := json.Marshal(&stored)
-	if err != nil {
-		return nil, err
-	}
-	return seal(key, body), nil
+// storedEvent is an event with what it is stored as.
+type storedEvent struct {
+	Event
+	body []byte // the event as JSON, without Seq, which the key holds
+	hash digest
 }
 
-func decodeEvent(key, value []byte) (Event, error) {
-	body, err := unseal(key, value)
-	if err != nil {
-		return Event{}, err
+func eventKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+// An event's value: the event as JSON, its hash and the checksum.
+func encodeEvent(before digest, seq uint64, e *Event) (value []byte, hash digest, err error) {
+	stored := *e
+	stored.Seq = 0
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // the body is exported as it is
+	if err := encoder.Encode(&stored); err != nil {
+		return nil, hash, err
 	}
-	var e Event
-	if err := json.Unmarshal(body, &e); err != nil {
-		return Event{}, fmt.Errorf("%w: event: %w", ErrDamaged, err)
-	}
+	object := bytes.TrimSuffix(body.Bytes(), []byte("\n"))
+	hash = sha256.Sum256(hashedLine(nil, before, seq, object))
+	return seal(eventKey(seq), append(object, hash[:]...)), hash, nil
+}
+
+// decodeEvent reads a value. The body is the value's own memory. Whether the
+// hash is right shows only next to the event before.
+func decodeEvent(key, value []byte) (storedEvent, error) {
+	var e storedEvent
 	if len(key) != 8 {
-		return Event{}, fmt.Errorf("%w: event key of %d bytes", ErrDamaged, len(key))
+		return e, fmt.Errorf("%w: event key of %d bytes", ErrDamaged, len(key))
 	}
-	e.Seq = binary.BigEndian.Uint64(key)
+	seq := binary.BigEndian.Uint64(key)
+	sealed, err := unseal(key, value)
+	if err != nil {
+		return e, fmt.Errorf("event %d: %w", seq, err)
+	}
+	n := len(sealed) - len(e.hash)
+	if n < 2 || sealed[0] != '{' || sealed[n-1] != '}' {
+		return e, fmt.Errorf("%w: event %d is no object with a hash", ErrDamaged, seq)
+	}
+	e.body, e.hash = sealed[:n], digest(sealed[n:])
+	if err := json.Unmarshal(e.body, &e.Event); err != nil {
+		return e, fmt.Errorf("%w: event %d: %w", ErrDamaged, seq, err)
+	}
+	if e.Kind == "" {
+		return e, fmt.Errorf("%w: event %d is of no kind", ErrDamaged, seq)
+	}
+	e.Seq = seq
 	return e, nil
 }

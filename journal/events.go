@@ -13,30 +13,38 @@ import (
 // not. After an error, which is yielded alone, it ends.
 func (j *Journal) Events() iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		next := uint64(1)
-		for more := true; more; {
-			var events []Event
-			err := j.view("read events", func(tx *bolt.Tx) (err error) {
-				events, err = readEvents(tx, next)
-				return err
-			})
-			for _, e := range events {
-				if !yield(e, nil) {
-					return
-				}
-			}
-			if err != nil {
-				yield(Event{}, err)
+		for e, err := range j.storedEvents {
+			if !yield(e.Event, err) {
 				return
 			}
-			next += uint64(len(events))
-			more = len(events) == eventChunk
 		}
 	}
 }
 
-func readEvents(tx *bolt.Tx, next uint64) ([]Event, error) {
-	var events []Event
+func (j *Journal) storedEvents(yield func(storedEvent, error) bool) {
+	next := uint64(1)
+	for more := true; more; {
+		var events []storedEvent
+		err := j.view("read events", func(tx *bolt.Tx) (err error) {
+			events, err = readEvents(tx, next)
+			return err
+		})
+		for _, e := range events {
+			if !yield(e, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(storedEvent{}, err)
+			return
+		}
+		next += uint64(len(events))
+		more = len(events) == eventChunk
+	}
+}
+
+func readEvents(tx *bolt.Tx, next uint64) ([]storedEvent, error) {
+	var events []storedEvent
 	cursor := tx.Bucket(eventBucket).Cursor()
 	for key, value := cursor.Seek(eventKey(next)); key != nil && len(events) < eventChunk; key, value = cursor.Next() {
 		e, err := decodeEvent(key, value)
@@ -46,6 +54,7 @@ func readEvents(tx *bolt.Tx, next uint64) ([]Event, error) {
 		if err != nil {
 			return events, err
 		}
+		e.body = bytes.Clone(e.body)
 		events = append(events, e)
 		next++
 	}
@@ -77,7 +86,7 @@ func (j *Journal) Calls(since time.Time) ([]Call, error) {
 			if e.Time.Before(since.Add(-longestCall)) {
 				return nil
 			}
-			c.look(e)
+			c.look(e.Event)
 		}
 		return nil
 	})

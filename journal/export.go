@@ -32,18 +32,13 @@ type exportedMachine struct {
 	Updated   time.Time         `json:"updated_at"`
 }
 
-// exportedEvent is a line of an export that describes an event.
-type exportedEvent struct {
-	Line string `json:"kind"` // "event"
-	Event
-}
-
 // Export writes the journal as JSON lines: first one of kind "machine" for every
 // record, in the order of machine ids and then of campaigns, then one of kind
 // "event" for every event, in its order. Times are RFC 3339 in UTC.
 //
-// Unlike what a campaign shows of itself, a record's line tells the record's
-// own state. An error of w is returned as it is, after a part was written.
+// The lines of events are chained by hashes and can be verified without the
+// journal, see docs/journal-export.md. Unlike what a campaign shows of itself, a
+// record's line tells the record's own state. An error of w is returned as it is, after a part was written.
 func (j *Journal) Export(w io.Writer) error {
 	buffered := bufio.NewWriterSize(w, 1<<16)
 	out := json.NewEncoder(buffered)
@@ -56,15 +51,26 @@ func (j *Journal) Export(w io.Writer) error {
 			return err
 		}
 	}
-	for e, err := range j.Events() {
-		if err == nil {
-			err = out.Encode(exportedEvent{"event", e})
-		}
+	if err := j.exportEvents(buffered); err != nil {
+		return err
+	}
+	return buffered.Flush()
+}
+
+func (j *Journal) exportEvents(w io.Writer) error {
+	var before digest
+	var line []byte
+	for e, err := range j.storedEvents {
 		if err != nil {
 			return err
 		}
+		line = append(exportedLine(line[:0], before, &e), '\n')
+		if _, err := w.Write(line); err != nil {
+			return err
+		}
+		before = e.hash
 	}
-	return buffered.Flush()
+	return nil
 }
 
 // exportedMachines yields the lines of all records, piece by piece.

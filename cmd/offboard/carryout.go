@@ -135,7 +135,11 @@ func (s *session) finish(c *journal.Campaign, last lastRun, resume string, cause
 	}
 	failpoint.Hit(failpoint.ResultRecorded)
 	r.describe(last)
-	if err := r.write(s.app.env.stdout, s.f.output, counts, resume); err != nil {
+	if r.Chain, err = s.journal.Chain(); err != nil { // as the note of the run's end has left it
+		code, cause = graver(codeOf(err), code), errors.Join(cause, err)
+	}
+	err = errors.Join(r.write(s.app.env.stdout, s.f.output, counts, resume), writeChain(s.app.env.stdout, s.f.output, r.Chain))
+	if err != nil {
 		cause = errors.Join(cause, fmt.Errorf("write the result: %w", err))
 		code = graver(code, exitUnexpected)
 	}

@@ -19,7 +19,7 @@ func (a *app) journalCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
-		a.journalSubcommand("check", "Verify checksums, structure, transitions and counts; never writes", a.journalCheck),
+		a.journalCheckCommand(),
 		a.journalSubcommand("export", "Write every record and event as JSON lines to stdout", a.journalExport),
 		a.journalSubcommand("compact", "Rewrite the journal without the space that is no longer used", a.journalCompact),
 	)
@@ -37,18 +37,53 @@ func (a *app) journalSubcommand(name, short string, do func(context.Context, *of
 	return cmd
 }
 
-func (a *app) journalCheck(ctx context.Context, f *offlineFlags) error {
+func (a *app) journalCheckCommand() *cobra.Command {
+	var noted []string
+	cmd := a.journalSubcommand("check", "Verify checksums, structure, transitions, chain and counts; never writes",
+		func(ctx context.Context, f *offlineFlags) error { return a.journalCheck(ctx, f, noted) })
+	cmd.Long = `Verifies the journal: the file's structure, every checksum, the hash chain of its
+log, every transition, and that the log replays to the records. It never writes.
+
+A log that was cut off or written anew is found out with the head that a run's
+last words told, which --head takes; with several, the log must have been in
+every one of these states.`
+	cmd.Example = "  offboard journal check\n  offboard journal check --head 32:9cbed4d66ee23753458ceaec1affca0f602b58cec7b7ef245d4bde7b0c7485d3"
+	cmd.Flags().StringArrayVar(&noted, "head", nil, "a state that the log must have been in, as `LENGTH:HEAD` from a run's last words")
+	return cmd
+}
+
+func (a *app) journalCheck(ctx context.Context, f *offlineFlags, noted []string) error {
+	heads := make([]journal.Chain, len(noted))
+	for i, s := range noted {
+		var err error
+		if heads[i], err = journal.ParseChain(s); err != nil {
+			return usageError("--head: %w", err)
+		}
+	}
 	j, err := a.openOffline(f, journal.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}
 	defer j.Close()
-	report, err := j.Check(ctx)
+	report, err := j.Check(ctx, heads...)
 	if err != nil {
-		return err
+		return errors.Join(a.tellProblems(report), err)
 	}
 	_, err = fmt.Fprintf(a.env.stdout, "%s: sound: %s, %s, %s.\n", j.Path(),
 		plural(report.Campaigns, "campaign"), plural(report.Records, "record"), plural(report.Events, "event"))
+	return errors.Join(err, writeChain(a.env.stdout, "text", report.Chain))
+}
+
+func (a *app) tellProblems(r journal.Report) error {
+	for _, problem := range r.Problems {
+		if _, err := fmt.Fprintf(a.env.stdout, "%q\n", problem); err != nil {
+			return err
+		}
+	}
+	if r.BadEvent == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(a.env.stdout, "The first bad event is %d.\n", r.BadEvent)
 	return err
 }
 

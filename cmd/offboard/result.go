@@ -25,6 +25,7 @@ type result struct {
 	EndedAt        *time.Time     `json:"ended_at"`
 	ExitCode       *int           `json:"exit_code"`
 	ExitReason     string         `json:"exit_reason"`
+	Chain          journal.Chain  `json:"chain"`
 	Waiting        *waitingResult `json:"waiting,omitempty"` // of follow
 
 	where []string // the flags that name the journal's cloud
@@ -61,8 +62,12 @@ func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, 
 	if err != nil {
 		return result{}, counts, err
 	}
+	chain, err := j.Chain()
+	if err != nil {
+		return result{}, counts, err
+	}
 	r := result{
-		Campaign: info.Name, TenantID: j.Tenant().ID, Journal: j.Path(),
+		Campaign: info.Name, TenantID: j.Tenant().ID, Journal: j.Path(), Chain: chain,
 		List: listResult{
 			Path: info.List.Path, SHA256: info.List.SHA256, Machines: counts.Total(),
 			Duplicates: info.List.Duplicates, BadRows: info.List.BadRows,
@@ -109,6 +114,16 @@ func (r result) write(w io.Writer, form string, counts journal.Counts, resume st
 		words += "\nNext: " + next
 	}
 	_, err := fmt.Fprintln(w, words)
+	return err
+}
+
+// writeChain ends what a person reads with the state of the log, so that a copy
+// of it exists that the journal's owner does not hold.
+func writeChain(w io.Writer, form string, c journal.Chain) error {
+	if form == "json" {
+		return nil // it is in the object
+	}
+	_, err := fmt.Fprintf(w, "Log: %s, head %s\n", plural(int(c.Length), "event"), c) //nolint:gosec // counts events
 	return err
 }
 

@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 			"effects": effectsCommand,
 			"exits":   exitsCommand,
 			"scrub":   scrubCommand,
+			"head":    headCommand,
 		},
 	})
 }
@@ -194,6 +195,18 @@ var scrubbed = []struct {
 	{regexp.MustCompile(`"token":"\d+"`), `"token":"TOKEN"`},
 	{regexp.MustCompile(`\|[0-9a-f-]{36}\.`), "TARGET"},
 	{regexp.MustCompile(`"operator":"[^"]*"`), `"operator":"WHO"`},
+	{regexp.MustCompile(`"(prev|hash|head)":"[0-9a-f]{64}"`), `"$1":"SHA256"`},
+}
+
+// headCommand sets a variable to the head of the log that the last command told:
+// head VARIABLE.
+func headCommand(ts *testscript.TestScript, _ bool, args []string) {
+	lines := strings.Split(strings.TrimSpace(ts.ReadFile("stdout")), "\n")
+	_, head, found := strings.Cut(lines[len(lines)-1], "events, head ")
+	if !found {
+		ts.Fatalf("the last line is %q", lines[len(lines)-1])
+	}
+	ts.Setenv(args[0], head)
 }
 
 // scrubCommand writes a file's or stream's text with everything replaced that

@@ -43,13 +43,22 @@ func (a *app) status(f *statusFlags) error {
 	}
 	defer j.Close()
 	if f.campaign != "" || f.output == "json" {
-		c, err := chooseCampaign(j, f.campaign, unfinished...)
-		if err != nil {
+		var c *journal.Campaign
+		if c, err = chooseCampaign(j, f.campaign, unfinished...); err != nil {
 			return err
 		}
-		return a.statusOf(j, c, f)
+		err = a.statusOf(j, c, f)
+	} else {
+		err = a.statusOfAll(j, f)
 	}
-	return a.statusOfAll(j, f)
+	if err != nil {
+		return err
+	}
+	chain, err := j.Chain()
+	if err != nil {
+		return err
+	}
+	return writeChain(a.env.stdout, f.output, chain)
 }
 
 func (a *app) statusOfAll(j *journal.Journal, f *statusFlags) error {
