@@ -165,7 +165,7 @@ func TestDamage(t *testing.T) {
 	makeImages(t, path, dir, images)
 	seen := map[string]int{}
 	for len(seen) == 0 || count(seen) < images {
-		n := runReader(t, dir, count(seen), seen)
+		n := runReader(t, "reader", dir, count(seen), seen)
 		if n == 0 {
 			// The child died or hung over the next image, which is not silent.
 			seen["died"]++
@@ -206,16 +206,16 @@ func makeImages(t *testing.T, path, dir string, images int) {
 	}
 }
 
-// runReader has a child read the images from the first on, and adds up what it
-// says of each.
-func runReader(t *testing.T, dir string, first int, seen map[string]int) int {
+// runReader has a child of this role read the images from the first on, and adds
+// up what it says of each.
+func runReader(t *testing.T, role, dir string, first int, seen map[string]int) int {
 	t.Helper()
-	cmd := child(t, "reader", fmt.Sprintf("%s %d", dir, first))
+	cmd := child(t, role, fmt.Sprintf("%s %d", dir, first))
 	cmd.Stderr = nil
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
-	limit := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+	limit := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
 	defer limit.Stop()
 	n := 0
 	for scanner := bufio.NewScanner(out); scanner.Scan(); n++ {
@@ -223,6 +223,8 @@ func runReader(t *testing.T, dir string, first int, seen map[string]int) int {
 		word, detail, _ := strings.Cut(scanner.Text(), " ")
 		if seen[word]++; word == "wrong" {
 			t.Error(detail)
+		} else if detail != "" {
+			t.Log(word, detail)
 		}
 	}
 	_ = cmd.Wait()

@@ -20,6 +20,12 @@ func InterceptWrites(j *Journal, wrap func(WriteAt) WriteAt) {
 	*write = wrap(*write)
 }
 
+// Limit keeps the journal's file from growing beyond so many bytes.
+func Limit(j *Journal, size int) { j.db.MaxSize = size }
+
+// Syncs says whether the journal's engine syncs what it writes.
+func Syncs(j *Journal) bool { return !j.db.NoSync }
+
 // PublishWithoutLinks is publish on a file system that has no hard links.
 func PublishWithoutLinks(draft, path string) error {
 	return publish(draft, path, func(string, string) error {

@@ -47,7 +47,10 @@ func mustCheck(tb testing.TB, path string) {
 	}
 }
 
-func copyFile(tb testing.TB, from, to string) {
+func copyFile(tb interface {
+	Helper()
+	Fatal(args ...any)
+}, from, to string) {
 	tb.Helper()
 	b, err := os.ReadFile(from)
 	if err == nil {

@@ -1,6 +1,8 @@
 package journal_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -8,8 +10,10 @@ import (
 	"slices"
 	"testing"
 
+	bolt "go.etcd.io/bbolt"
 	"pgregory.net/rapid"
 
+	"offboard/internal/proof"
 	"offboard/journal"
 )
 
@@ -19,6 +23,7 @@ type model struct {
 	j         *journal.Journal
 	campaigns []string
 	records   map[string]map[int]*modelRecord // by campaign and machine
+	faults    int
 }
 
 type modelRecord struct {
@@ -37,37 +42,57 @@ func (r *modelRecord) move(to journal.State) {
 
 const modelMachines = 6
 
-// TestModel does random things, among them closing and opening again, to a
-// journal and to the model, and compares what both say after each.
+// TestModel does random things to a journal and to the model, among them closing
+// and opening again, kills, and commits that fail at some write, and compares
+// what both say after each. The negative control is a record that is changed
+// behind the journal's back.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	run := 0
-	rapid.Check(t, func(t *rapid.T) {
-		run++
-		m := &model{path: filepath.Join(dir, fmt.Sprint(run)), records: map[string]map[int]*modelRecord{}}
-		m.open(t)
-		defer func() {
-			_ = m.j.Close()
-			_ = os.Remove(m.path)
-		}()
-		t.Repeat(map[string]func(*rapid.T){
-			"":        m.compare,
-			"start":   m.start,
-			"enlist":  m.enlist,
-			"operate": m.operate,
-			"recover": m.recover,
-			"reopen": func(t *rapid.T) {
-				if err := m.j.Close(); err != nil {
-					t.Fatal(err)
+	row := proof.Row{Promise: proof.NothingLost, Harness: "journal against a model"}
+	for range proof.Cases(1, 10) {
+		held := t.Run("sequences", func(t *testing.T) {
+			dir := t.TempDir()
+			rapid.Check(t, func(t *rapid.T) {
+				row.Cases++
+				m := &model{path: filepath.Join(dir, fmt.Sprint(row.Cases)), records: map[string]map[int]*modelRecord{}}
+				m.run(t)
+				row.Faults += m.faults
+				if m.tamper(t) {
+					row.Controls++
+					if m.differs() != nil {
+						row.Caught++
+					}
 				}
-				m.open(t)
-			},
+				m.remove()
+			})
 		})
-		if _, err := m.j.Check(t.Context()); err != nil {
-			t.Fatal(err)
+		if !held {
+			row.Violations++
 		}
+	}
+	proof.Report(t, row)
+}
+
+func (m *model) run(t *rapid.T) {
+	m.open(t)
+	defer func() {
+		if t.Failed() {
+			m.remove()
+		}
+	}()
+	t.Repeat(map[string]func(*rapid.T){
+		"":        m.compare,
+		"start":   func(t *rapid.T) { m.carryOut(t, m.start(t)) },
+		"enlist":  func(t *rapid.T) { m.carryOut(t, m.enlist(t)) },
+		"operate": func(t *rapid.T) { m.carryOut(t, m.operate(t)) },
+		"recover": func(t *rapid.T) { m.carryOut(t, m.recover()) },
+		"fail":    m.fail,
+		"kill":    m.kill,
+		"reopen":  m.reopen,
 	})
+	if _, err := m.j.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (m *model) open(t *rapid.T) {
@@ -77,31 +102,112 @@ func (m *model) open(t *rapid.T) {
 	}
 }
 
-func (m *model) start(t *rapid.T) {
+func (m *model) remove() {
+	_ = m.j.Close()
+	_ = os.Remove(m.path)
+}
+
+func (m *model) reopen(t *rapid.T) {
+	if err := m.j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m.open(t)
+}
+
+// kill goes on with a copy of the file that was never closed.
+func (m *model) kill(t *rapid.T) {
+	m.faults++
+	copied := m.path + "'"
+	copyFile(t, m.path, copied)
+	m.remove()
+	m.path = copied
+	m.open(t)
+}
+
+// step is a change of the journal and what it means for the model.
+type step struct {
+	do       func() error
+	possible bool
+	apply    func()
+	pieces   bool // it takes several commits, and may be carried out again
+}
+
+func (m *model) carryOut(t *rapid.T, s step) {
+	if err := s.do(); (err == nil) != s.possible {
+		t.Fatalf("%v, by the model possible: %v", err, s.possible)
+	}
+	if s.possible {
+		s.apply()
+	}
+}
+
+// fail carries out a step while the n-th write fails, and opens the journal anew.
+// Then the step has been carried out or not, and nothing else has happened.
+func (m *model) fail(t *rapid.T) {
+	draw := []func(*rapid.T) step{m.start, m.enlist, m.operate, func(*rapid.T) step { return m.recover() }}
+	s := rapid.SampledFrom(draw).Draw(t, "step")(t)
+	failWrite(rapid.Bool().Draw(t, "applied"))(m.j, rapid.IntRange(1, 8).Draw(t, "write"), 0)
+	err := s.do()
+	if !errors.Is(err, journal.ErrStopped) {
+		if (err == nil) != s.possible {
+			t.Fatalf("%v, by the model possible: %v", err, s.possible)
+		}
+		if s.possible {
+			s.apply()
+		}
+		m.reopen(t)
+		return
+	}
+	m.faults++
+	if _, err := m.j.StartCampaign(journal.Info{Name: "after the failure"}); !errors.Is(err, journal.ErrStopped) {
+		t.Fatalf("a change after a failed commit: %v", err)
+	}
+	m.reopen(t)
+	if s.pieces {
+		m.carryOut(t, s)
+	} else if s.possible && m.differs() != nil {
+		s.apply()
+	}
+}
+
+func (m *model) start(t *rapid.T) step {
 	if len(m.campaigns) == 3 {
 		t.Skip("enough campaigns")
 	}
 	name := fmt.Sprint("campaign ", len(m.campaigns))
-	if _, err := m.j.StartCampaign(journal.Info{Name: name}); err != nil {
-		t.Fatal(err)
+	return step{
+		possible: true,
+		do: func() error {
+			_, err := m.j.StartCampaign(journal.Info{Name: name})
+			return err
+		},
+		apply: func() {
+			m.campaigns = append(m.campaigns, name)
+			m.records[name] = map[int]*modelRecord{}
+		},
 	}
-	m.campaigns = append(m.campaigns, name)
-	m.records[name] = map[int]*modelRecord{}
 }
 
-func (m *model) campaign(t *rapid.T) *journal.Campaign {
+// in does something with a campaign of the journal that is open then.
+func (m *model) in(name string, do func(*journal.Campaign) error) func() error {
+	return func() error {
+		c, err := m.j.Campaign(name)
+		if err != nil {
+			return err
+		}
+		return do(c)
+	}
+}
+
+func (m *model) campaign(t *rapid.T) string {
 	if len(m.campaigns) == 0 {
 		t.Skip("no campaign")
 	}
-	c, err := m.j.Campaign(rapid.SampledFrom(m.campaigns).Draw(t, "campaign"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return rapid.SampledFrom(m.campaigns).Draw(t, "campaign")
 }
 
-func (m *model) enlist(t *rapid.T) {
-	c := m.campaign(t)
+func (m *model) enlist(t *rapid.T) step {
+	name := m.campaign(t)
 	listed := rapid.SliceOfDistinct(rapid.IntRange(0, modelMachines-1), rapid.ID).Draw(t, "list")
 	excluded := rapid.SliceOfDistinct(rapid.IntRange(0, modelMachines-1), rapid.ID).Draw(t, "excluded")
 	var list []journal.Machine
@@ -112,10 +218,17 @@ func (m *model) enlist(t *rapid.T) {
 		}
 		list = append(list, machine)
 	}
-	if _, err := c.Enlist(enlistment(list)); err != nil {
-		t.Fatal(err)
+	return step{
+		possible: true, pieces: true,
+		do: m.in(name, func(c *journal.Campaign) error {
+			_, err := c.Enlist(enlistment(list))
+			return err
+		}),
+		apply: func() { m.list(m.records[name], listed, excluded) },
 	}
-	records := m.records[c.Info().Name]
+}
+
+func (m *model) list(records map[int]*modelRecord, listed, excluded []int) {
 	for n := range modelMachines {
 		r := records[n]
 		out := !slices.Contains(listed, n) || slices.Contains(excluded, n)
@@ -133,10 +246,10 @@ func (m *model) enlist(t *rapid.T) {
 	}
 }
 
-func (m *model) operate(t *rapid.T) {
-	c := m.campaign(t)
+func (m *model) operate(t *rapid.T) step {
+	name := m.campaign(t)
 	n := rapid.IntRange(0, modelMachines-1).Draw(t, "machine")
-	r := m.records[c.Info().Name][n]
+	r := m.records[name][n]
 	tried := operations
 	// Half of the time one that leads on, or else few machines get far.
 	if r != nil && rapid.Bool().Draw(t, "leads on") {
@@ -152,36 +265,79 @@ func (m *model) operate(t *rapid.T) {
 		to, possible = op.leads[r.state]
 	}
 	if possible && r.state == journal.Planned {
-		possible = m.holder(c.Info().Name, n) == ""
+		possible = m.holder(name, n) == ""
 	}
-	if err := operate(c, id(n), op.name); (err == nil) != possible {
-		t.Fatalf("%s machine %d: %v, by the model possible: %v", op.name, n, err, possible)
-	}
-	if possible {
-		r.move(to)
-		if op.name == "begin" {
-			r.attempts++
-		}
+	return step{
+		possible: possible,
+		do:       m.in(name, func(c *journal.Campaign) error { return operate(c, id(n), op.name) }),
+		apply: func() {
+			r.move(to)
+			if op.name == "begin" {
+				r.attempts++
+			}
+		},
 	}
 }
 
-func (m *model) recover(t *rapid.T) {
-	entries, err := m.j.Recover()
-	if err != nil {
-		t.Fatal(err)
+func (m *model) recover() step {
+	return step{
+		possible: true,
+		do: func() error {
+			entries, err := m.j.Recover()
+			if err == nil && len(entries) != len(m.sending()) {
+				err = fmt.Errorf("recovered %d machines, want %d", len(entries), len(m.sending()))
+			}
+			return err
+		},
+		apply: func() {
+			for _, r := range m.sending() {
+				r.state = journal.InDoubt
+			}
+		},
 	}
-	n := 0
+}
+
+func (m *model) sending() (found []*modelRecord) {
 	for _, records := range m.records {
 		for _, r := range records {
 			if r.state == journal.Sending {
-				r.state = journal.InDoubt
-				n++
+				found = append(found, r)
 			}
 		}
 	}
-	if len(entries) != n {
-		t.Fatalf("recovered %d machines, want %d", len(entries), n)
+	return found
+}
+
+// tamper changes a record behind the journal's back, checksum and all, if there
+// is one.
+func (m *model) tamper(t *rapid.T) (changed bool) {
+	err := m.j.Close()
+	var db *bolt.DB
+	if err == nil {
+		db, err = bolt.Open(m.path, 0o600, nil)
 	}
+	if err == nil {
+		err = db.Update(func(tx *bolt.Tx) error {
+			b := tx.Bucket([]byte("machines"))
+			key, _ := b.Cursor().Last()
+			if changed = key != nil; !changed {
+				return nil
+			}
+			return resealKey(b, bytes.Clone(key), func(body []byte) {
+				other := journal.Rejected
+				if body[1] == byte(other) {
+					other = journal.Failed
+				}
+				body[1] = byte(other)
+			})
+		})
+		err = errors.Join(err, db.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.open(t)
+	return changed
 }
 
 // holder returns the other campaign that holds a live record of the machine.
@@ -195,10 +351,21 @@ func (m *model) holder(campaign string, n int) string {
 }
 
 func (m *model) compare(t *rapid.T) {
+	if err := m.differs(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// differs says where the journal is not what the model says.
+func (m *model) differs() error {
+	all, err := m.j.Campaigns()
+	if err != nil || len(all) != len(m.campaigns) {
+		return fmt.Errorf("%d campaigns, want %d, %w", len(all), len(m.campaigns), err)
+	}
 	for name, records := range m.records {
 		c, err := m.j.Campaign(name)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		want := map[string]string{}
 		states := map[journal.State]int{}
@@ -212,38 +379,42 @@ func (m *model) compare(t *rapid.T) {
 			want[id(n)] = fmt.Sprint(state, by, r.attempts, r.notFound)
 			states[state]++
 		}
-		m.compareCampaign(t, c, want, states)
+		if err := differsIn(c, want, states); err != nil {
+			return fmt.Errorf("campaign %s: %w", name, err)
+		}
 	}
+	return nil
 }
 
-func (m *model) compareCampaign(t *rapid.T, c *journal.Campaign, want map[string]string, states map[journal.State]int) {
+func differsIn(c *journal.Campaign, want map[string]string, states map[journal.State]int) error {
 	got := map[string]string{}
 	for s, err := range c.Standing() {
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		got[s.MachineID] = fmt.Sprint(s.State, s.SettledBy, s.Attempts, s.NotFound)
 	}
 	if !maps.Equal(got, want) {
-		t.Fatalf("campaign %s\n got %v\nwant %v", c.Info().Name, got, want)
+		return fmt.Errorf("got %v\nwant %v", got, want)
 	}
 	clear(got)
 	for e, err := range c.Entries() {
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		got[e.MachineID] = fmt.Sprint(e.State, e.SettledBy, e.Attempts, e.NotFound)
 	}
 	if !maps.Equal(got, want) {
-		t.Fatalf("campaign %s entries\n got %v\nwant %v", c.Info().Name, got, want)
+		return fmt.Errorf("entries: got %v\nwant %v", got, want)
 	}
 	counts, err := c.Counts()
 	if err != nil || counts.Total() != len(want) {
-		t.Fatalf("counts %+v, %v", counts, err)
+		return fmt.Errorf("counts %+v, %w", counts, err)
 	}
 	for _, s := range journal.States() {
 		if counts.Of(s) != states[s] {
-			t.Fatalf("%d machines %s, want %d", counts.Of(s), s, states[s])
+			return fmt.Errorf("%d machines %s, want %d", counts.Of(s), s, states[s])
 		}
 	}
+	return nil
 }
