@@ -141,11 +141,14 @@ func (c *checker) reach(length uint64, head digest) {
 }
 
 func (c *checker) replay(e Event) {
-	if e.Kind == KindEnlisted {
+	if e.Kind == KindEnlisted || e.Kind == KindRebuilt {
 		c.enlisted[e.Campaign] = e.Machines
 	}
 	if !e.Kind.moves() {
 		return
+	}
+	if _, err := parseID(e.MachineID); err != nil {
+		c.bad(e.Seq, "event %d: %v", e.Seq, err)
 	}
 	key := e.MachineID + e.Campaign
 	before, known := c.replayed[key]
@@ -164,6 +167,9 @@ func (c *checker) replay(e Event) {
 	}
 	if e.Kind == KindReleased && e.Failure != nil && e.Failure.Reason == ReasonNotFound {
 		before.notFound++
+	}
+	if e.Kind == KindSalvaged {
+		before.attempts, before.notFound = e.Attempt, 0
 	}
 	c.replayed[key] = before
 }

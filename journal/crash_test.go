@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		work(os.Getenv(pathVariable))
 	case "reader":
 		readDamaged(os.Getenv(pathVariable))
+	case "salvager":
+		salvageAll(os.Getenv(pathVariable))
 	case "power":
 		judgeAll(os.Getenv(pathVariable))
 	default:

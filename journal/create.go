@@ -42,30 +42,37 @@ type binding struct {
 // leaves no file of that name, or one that opens. It reports false when another
 // process was quicker.
 func create(path string, b binding) (bool, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return false, err
+	}
+	err := draft(path, func(draft string) error { return write(draft, b) })
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// draft makes a file appear at path once fill has written it elsewhere. It fails
+// with fs.ErrExist when there is one meanwhile.
+func draft(path string, fill func(draft string) error) error {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return false, err
-	}
-	draft, err := os.CreateTemp(dir, ".journal-*.new")
+	f, err := os.CreateTemp(dir, ".journal-*.new")
 	if err != nil {
-		return false, err
+		return err
 	}
-	defer func() { _ = os.Remove(draft.Name()) }()
-	if err := draft.Close(); err != nil {
-		return false, err
+	defer func() { _ = os.Remove(f.Name()) }()
+	if err := f.Close(); err != nil {
+		return err
 	}
-	if err := write(draft.Name(), b); err != nil {
-		return false, err
+	if err := fill(f.Name()); err != nil {
+		return err
 	}
 	failpoint.Hit(failpoint.JournalDrafted)
-	if err := publish(draft.Name(), path, os.Link); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return false, nil
-		}
-		return false, err
+	if err := publish(f.Name(), path, os.Link); err != nil {
+		return err
 	}
 	failpoint.Hit(failpoint.JournalPublished)
-	return true, syncDir(dir)
+	return syncDir(dir)
 }
 
 func write(path string, b binding) error {

@@ -18,6 +18,7 @@ const (
 	ReasonStopped      Reason = "stopped"       // an answer that stops the run, without effect on the machine
 	ReasonUnknown      Reason = "unknown"       // no answer, or one that tells nothing
 	ReasonProcessEnded Reason = "process_ended" // the process ended during the request
+	ReasonDamaged      Reason = "damaged"       // the journal was damaged, and may have lost a request
 	ReasonAbsent       Reason = "absent"        // looks at the tenant's actions showed that nothing arrived
 	ReasonVerdict      Reason = "verdict"       // a person said that nothing arrived
 )

@@ -3,7 +3,7 @@ package journal
 // Kind says what an event records.
 type Kind string
 
-// The kinds of events. The first ten move one machine from a state to another;
+// The kinds of events. The first eleven move one machine from a state to another;
 // the others concern a campaign.
 const (
 	KindIntent   Kind = "intent"   // a request is about to be sent: planned → sending
@@ -16,11 +16,13 @@ const (
 	KindVerdict  Kind = "verdict"  // a person decided: in_doubt → accepted or planned
 	KindExcluded Kind = "excluded" // left out by a later list: planned → excluded
 	KindReturned Kind = "returned" // back on the list: excluded → planned
+	KindSalvaged Kind = "salvaged" // what a damaged journal still told: from any state to any; Attempt counts those until then
 
 	KindStarted  Kind = "started"  // a campaign began
 	KindUpdated  Kind = "updated"  // its comment or rules changed
 	KindEnlisted Kind = "enlisted" // it took a list
 	KindPrior    Kind = "prior"    // earlier actions of its machines were noted
+	KindRebuilt  Kind = "rebuilt"  // it was salvaged from a damaged journal, with so many machines
 )
 
 type transition struct {
@@ -28,7 +30,8 @@ type transition struct {
 	from, to State
 }
 
-// transitions is the whole state machine. What is not in it cannot happen: an
+// transitions is the whole state machine, but for the salvage of a damaged
+// journal, which leaves out what was lost. What is not in it cannot happen: an
 // operation that tries returns [ErrTransition], a log that shows it is damaged.
 var transitions = [...]transition{
 	{KindIntent, Planned, Sending},
@@ -50,6 +53,9 @@ var transitions = [...]transition{
 }
 
 func allowed(k Kind, from, to State) bool {
+	if k == KindSalvaged {
+		return from.valid() && to.valid()
+	}
 	for _, t := range transitions {
 		if t == (transition{k, from, to}) {
 			return true
@@ -60,6 +66,9 @@ func allowed(k Kind, from, to State) bool {
 
 // moves says whether events of this kind move a machine.
 func (k Kind) moves() bool {
+	if k == KindSalvaged {
+		return true
+	}
 	for _, t := range transitions {
 		if t.kind == k {
 			return true

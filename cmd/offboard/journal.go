@@ -14,12 +14,13 @@ import (
 func (a *app) journalCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "journal",
-		Short: "Check, export or compact the journal",
+		Short: "Check, export, compact or recover the journal",
 		Args:  knownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		a.journalCheckCommand(),
+		a.journalRecoverCommand(),
 		a.journalSubcommand("export", "Write every record and event as JSON lines to stdout", a.journalExport),
 		a.journalSubcommand("compact", "Rewrite the journal without the space that is no longer used", a.journalCompact),
 	)

@@ -1,0 +1,282 @@
+package journal
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Salvaged says what [Salvage] could read of a damaged journal, and what it made
+// of it.
+type Salvaged struct {
+	Chain      Chain // of the events that were taken over as they are
+	Complete   bool  // these are certainly all that there were, so that nothing was sent that is not in them
+	Beyond     int   // events after a gap, which only counted as evidence
+	Machines   int   // records of the new journal
+	Doubted    int   // of these, in doubt
+	Rebuilt    int   // of these, made from events alone
+	Missing    int   // machines that the campaigns had, by the log, and of which nothing is left
+	Unreadable int   // pages that the system could not read
+}
+
+// Salvage makes a new journal of what can be read of a damaged one, which it
+// never writes to. The new journal must not exist, and does not after an error.
+//
+// Every event and record carries its own checksum, so that each can be believed
+// by itself; what none can tell is what is missing. Hence:
+//
+//   - When the event log is complete, it alone decides: it names every request.
+//   - When it may lack events, a machine that was seen accepted or final stays
+//     that, since nothing leads back from there. Every other machine, a planned
+//     or an excluded one too, is in doubt, and the tenant counts as unread. One
+//     that was excluded is so again when the doubt turns out to be none.
+//
+// The log is complete only when both of the engine's meta pages are sound, the
+// newer one tells the number of the last event, all events up to that number are
+// there with their hashes, and no later one was found.
+//
+// Machines that were on a list and of which no record and no event is left are
+// unknown to the new journal. A campaign that lacks some sends nothing before it
+// has taken its list again.
+//
+// T is what the journal belongs to where it cannot say so itself; if it can, T has
+// to be the same or zero. The error is an *[Error] that wraps [ErrLocked] while
+// another process has the file open, [ErrForeign], [ErrDamaged] when nothing of
+// it is left, [io/fs.ErrExist], or what the operating system says.
+func Salvage(ctx context.Context, damaged, fresh string, t Tenant, o Options) (Salvaged, error) {
+	done, err := salvage(ctx, damaged, fresh, t, o)
+	var known *Error
+	if err != nil && !errors.As(err, &known) {
+		err = &Error{Path: damaged, Op: "salvage", Err: err}
+	}
+	return done, err
+}
+
+func salvage(ctx context.Context, damaged, fresh string, t Tenant, o Options) (Salvaged, error) {
+	if _, err := os.Lstat(fresh); err == nil {
+		return Salvaged{}, &Error{Path: fresh, Op: "salvage", Err: fs.ErrExist}
+	}
+	if err := inUse(damaged); err != nil {
+		return Salvaged{}, err
+	}
+	f, unreadable, err := search(ctx, damaged)
+	if err != nil {
+		return Salvaged{}, err
+	}
+	if err := f.belongsTo(t); err != nil {
+		return Salvaged{}, err
+	}
+	var done Salvaged
+	err = draft(fresh, func(path string) error {
+		if done, err = f.write(path); err != nil {
+			return err
+		}
+		return finishSalvage(ctx, path, o)
+	})
+	done.Unreadable = unreadable
+	return done, err
+}
+
+// inUse refuses a file that another process has open. One that the engine cannot
+// open at all nobody can be using.
+func inUse(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: not a regular file", ErrNotAJournal)
+	}
+	db, err := openBolt(path, true, time.Second)
+	if err == nil {
+		return guard(db.Close)
+	}
+	if errors.Is(err, ErrLocked) {
+		return err
+	}
+	return nil
+}
+
+// search reads all that the file holds.
+func search(ctx context.Context, path string) (*findings, int, error) {
+	file, err := os.Open(path) //nolint:gosec // the path is the caller's choice
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	f := newFindings()
+	s := &scan{f: file, size: info.Size(), pageSize: pageSizeOf(file), found: f.take}
+	if err := s.pages(ctx); err != nil {
+		return nil, 0, err
+	}
+	last, certain := lastSequence(file, info.Size())
+	f.assemble(last, certain && s.unreadable == 0)
+	return f, s.unreadable, nil
+}
+
+func (f *findings) belongsTo(t Tenant) error {
+	switch {
+	case len(f.campaigns) == 0 && len(f.events) == 0 && f.binding == nil:
+		return fmt.Errorf("%w: nothing of a journal is left in it", ErrDamaged)
+	case f.binding != nil && t != (Tenant{}) && f.binding.Tenant != t:
+		return foreignError(f.binding.Tenant)
+	case f.binding == nil && t.ID == "":
+		return fmt.Errorf("%w: it does not say any more which tenant it belongs to", ErrDamaged)
+	case f.binding == nil:
+		f.binding = &binding{Tenant: t}
+	}
+	return nil
+}
+
+// write writes the new journal.
+func (f *findings) write(path string) (Salvaged, error) {
+	if err := write(path, *f.binding); err != nil {
+		return Salvaged{}, err
+	}
+	// Nobody sees the file before it is whole: one sync at the end is enough.
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType, NoSync: true})
+	if err != nil {
+		return Salvaged{}, err
+	}
+	now := time.Now().UTC()
+	all := f.conclude(now)
+	err = errors.Join(f.writeLog(db), f.writeMachines(db, all, now))
+	done := f.summary(all)
+	if err == nil {
+		err = db.Update(func(tx *bolt.Tx) error { return f.writeCampaigns(newBatch(tx, now), all, &done) })
+	}
+	return done, errors.Join(err, db.Sync(), db.Close())
+}
+
+func (f *findings) summary(all []*finding) Salvaged {
+	done := Salvaged{
+		Chain:    Chain{Length: uint64(len(f.log)), Head: digest{}.String()},
+		Complete: f.complete, Machines: len(all),
+	}
+	if n := len(f.log); n > 0 {
+		done.Chain.Head = f.log[n-1].hash.String()
+	}
+	for seq := range f.events {
+		if seq > done.Chain.Length {
+			done.Beyond++
+		}
+	}
+	for _, c := range all {
+		if c.record.state == InDoubt || c.record.state == Sending {
+			done.Doubted++ // what is sending is put in doubt at the end
+		}
+		if c.lost {
+			done.Rebuilt++
+		}
+	}
+	return done
+}
+
+// writeLog takes the log over as it is, so that heads that were noted of it stay
+// true.
+func (f *findings) writeLog(db *bolt.DB) error {
+	for chunk := range slices.Chunk(f.log, chunkSize) {
+		err := db.Update(func(tx *bolt.Tx) error {
+			b := newBatch(tx, time.Time{})
+			for _, e := range chunk {
+				key := eventKey(e.Seq)
+				b.put(b.events, key, seal(key, slices.Concat(e.body, e.hash[:])), b.events.SetSequence(e.Seq))
+			}
+			return b.err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *findings) writeMachines(db *bolt.DB, all []*finding, now time.Time) error {
+	for chunk := range slices.Chunk(all, chunkSize) {
+		err := db.Update(func(tx *bolt.Tx) error {
+			b := newBatch(tx, now)
+			b.machines.FillPercent = packed
+			for _, c := range chunk {
+				if e := c.event(f.campaigns[c.key.campaign].Name); e != nil {
+					b.putEvent(e)
+				}
+				b.putRecord(c.key.id.key(c.key.campaign), c.record)
+			}
+			return b.err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeCampaigns writes the campaigns, and an event for each that is not what it
+// was.
+func (f *findings) writeCampaigns(b *batch, all []*finding, done *Salvaged) error {
+	counted, enlisted := map[uint32]int{}, f.enlisted()
+	for _, c := range all {
+		counted[c.key.campaign]++
+	}
+	for _, number := range sortedKeys(f.campaigns) {
+		r := f.campaigns[number]
+		want := enlisted[r.Name]
+		if !f.complete {
+			r.TenantRead = time.Time{} // others may have been sent
+			want = max(want, r.List.Machines)
+		}
+		missing := max(0, want-counted[number])
+		done.Missing += missing
+		if missing > 0 {
+			r.Enlisted = false
+		}
+		if !f.complete || f.lost[number] || missing > 0 {
+			r.Updated = b.now
+			b.putEvent(&Event{Kind: KindRebuilt, Campaign: r.Name, Info: &r.Info, Machines: counted[number]})
+		}
+		key := binary.BigEndian.AppendUint32(nil, number)
+		body, err := json.Marshal(r)
+		b.put(b.campaigns, key, seal(key, body), err)
+	}
+	return errors.Join(b.err, b.campaigns.SetSequence(uint64(len(f.campaigns))))
+}
+
+// enlisted is how many machines each campaign had when it last took a list.
+func (f *findings) enlisted() map[string]int {
+	machines := map[string]int{}
+	for _, seq := range sortedKeys(f.events) {
+		for _, e := range f.events[seq] {
+			if e.Kind == KindEnlisted || e.Kind == KindRebuilt {
+				machines[e.Campaign] = e.Machines
+			}
+		}
+	}
+	return machines
+}
+
+// finishSalvage puts in doubt what a process left as sending, and checks the new
+// journal before anybody gets to see it.
+func finishSalvage(ctx context.Context, path string, o Options) error {
+	o.ReadOnly = false
+	j, err := Open(path, Tenant{}, o)
+	if err != nil {
+		return err
+	}
+	_, err = j.Recover()
+	if err == nil {
+		_, err = j.Check(ctx)
+	}
+	return errors.Join(err, j.Close())
+}
