@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -117,13 +118,20 @@ func search(ctx context.Context, path string) (*findings, int, error) {
 		return nil, 0, err
 	}
 	f := newFindings()
-	s := &scan{f: file, size: info.Size(), pageSize: pageSizeOf(file), found: f.take}
+	unreadable, err := f.search(ctx, file, info.Size())
+	return f, unreadable, err
+}
+
+// search takes what a file holds, and says how many of its pages could not be
+// read.
+func (f *findings) search(ctx context.Context, file io.ReaderAt, size int64) (unreadable int, err error) {
+	s := &scan{f: file, size: size, pageSize: pageSizeOf(file), found: f.take}
 	if err := s.pages(ctx); err != nil {
-		return nil, 0, err
+		return s.unreadable, err
 	}
-	last, certain := lastSequence(file, info.Size())
+	last, certain := lastSequence(file, size)
 	f.assemble(last, certain && s.unreadable == 0)
-	return f, s.unreadable, nil
+	return s.unreadable, nil
 }
 
 func (f *findings) belongsTo(t Tenant) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,7 +46,12 @@ func (a *app) journalRecover(ctx context.Context, f *connectionFlags, damaged, f
 		tenant = journal.Tenant{} // it says itself, if it still can
 	}
 	done, err := journal.Salvage(ctx, damaged, fresh, tenant, journal.Options{Operator: operator()})
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return usageError("%s exists already; name a file that does not", fresh)
+	case errors.Is(err, fs.ErrNotExist):
+		return usageError("%w", err)
+	case err != nil:
 		return err
 	}
 	j, err := journal.Open(fresh, journal.Tenant{}, journal.Options{Operator: operator()})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -46,6 +47,7 @@ func TestScripts(t *testing.T) {
 			"exits":   exitsCommand,
 			"scrub":   scrubCommand,
 			"head":    headCommand,
+			"spoil":   spoilCommand,
 		},
 	})
 }
@@ -196,6 +198,17 @@ var scrubbed = []struct {
 	{regexp.MustCompile(`\|[0-9a-f-]{36}\.`), "TARGET"},
 	{regexp.MustCompile(`"operator":"[^"]*"`), `"operator":"WHO"`},
 	{regexp.MustCompile(`"(prev|hash|head)":"[0-9a-f]{64}"`), `"$1":"SHA256"`},
+}
+
+// spoilCommand damages all that a journal holds of what was accepted: spoil FILE.
+func spoilCommand(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	b, err := os.ReadFile(path)
+	ts.Check(err)
+	for _, word := range []string{`"to":"accepted"`, `"Pending"`} {
+		b = bytes.ReplaceAll(b, []byte(word), bytes.Repeat([]byte("x"), len(word)))
+	}
+	ts.Check(os.WriteFile(path, b, 0o600))
 }
 
 // headCommand sets a variable to the head of the log that the last command told:
