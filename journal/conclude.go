@@ -96,6 +96,7 @@ func (r *record) follow(e *Event) {
 		r.Failure = nil
 	case KindExcluded, KindVerdict, KindReturned:
 		r.Reason = e.Reason
+	default: // the failure, if there is one, says it
 	}
 	if e.Origin != "" {
 		r.origin = e.Origin

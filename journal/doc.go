@@ -24,7 +24,8 @@
 // records: see [Journal.Check]. The log is a hash chain whose length and head,
 // [Journal.Chain], noted elsewhere, find out a log that was shortened or written
 // anew; an export can be verified without the journal. Damage is reported as [ErrDamaged] wherever it
-// is met, never read as another state.
+// is met, never read as another state. [Salvage] makes a new journal of what can be
+// read of a damaged one; what may have been sent in the lost part is in doubt.
 //
 // After a commit that failed, the journal refuses every further change with
 // [ErrStopped] until it is opened anew: a kernel may have dropped the unwritten

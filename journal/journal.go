@@ -143,7 +143,7 @@ func hintFor(err error) string {
 	case errors.Is(err, ErrInDoubt):
 		return "a look at the tenant's actions settles it, or a person's verdict"
 	case errors.Is(err, ErrDamaged):
-		return "keep the file, and restore a copy from before; the tenant's own action list tells what was sent since"
+		return "keep the file; 'offboard journal recover' makes a new one of what can be read of it"
 	case errors.Is(err, ErrStopped) && !errors.Is(err, os.ErrClosed):
 		return "see to the disk and run again; what was acknowledged is not lost"
 	}

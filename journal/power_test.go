@@ -236,7 +236,8 @@ func judgePowerLoss(path string, acks int) string {
 			continue // its outcome was acknowledged too
 		}
 		e, err := c.Entry(id(n / 2))
-		if err != nil || e.State != outcome(n) && !(intent && e.State == outcome(n+1)) {
+		expected := e.State == outcome(n) || intent && e.State == outcome(n+1)
+		if err != nil || !expected {
 			lost = fmt.Sprintf("lost machine %d is %s, %v", n/2, e.State, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -42,26 +43,34 @@ type Salvaged struct {
 //
 // The log is complete only when both of the engine's meta pages are sound, the
 // newer one tells the number of the last event, all events up to that number are
-// there with their hashes, and no later one was found.
+// there with their hashes, no later one was found, and it has been in every state
+// that was noted of it elsewhere: an older copy of a journal is sound in itself.
 //
 // Machines that were on a list and of which no record and no event is left are
 // unknown to the new journal. A campaign that lacks some sends nothing before it
 // has taken its list again.
 //
-// T is what the journal belongs to where it cannot say so itself; if it can, T has
-// to be the same or zero. The error is an *[Error] that wraps [ErrLocked] while
+// T is what the journal belongs to where it cannot say so itself; where it can, the
+// tenant's id has to be the same or empty. The error is an *[Error] that wraps [ErrLocked] while
 // another process has the file open, [ErrForeign], [ErrDamaged] when nothing of
 // it is left, [io/fs.ErrExist], or what the operating system says.
-func Salvage(ctx context.Context, damaged, fresh string, t Tenant, o Options) (Salvaged, error) {
-	done, err := salvage(ctx, damaged, fresh, t, o)
+func Salvage(ctx context.Context, damaged, fresh string, t Tenant, o Options, noted ...Chain) (Salvaged, error) {
+	done, err := salvage(ctx, damaged, fresh, t, o, noted)
 	var known *Error
 	if err != nil && !errors.As(err, &known) {
-		err = &Error{Path: damaged, Op: "salvage", Err: err}
+		err = &Error{Path: damaged, Op: "salvage", Hint: salvageHint(err), Err: err}
 	}
 	return done, err
 }
 
-func salvage(ctx context.Context, damaged, fresh string, t Tenant, o Options) (Salvaged, error) {
+func salvageHint(err error) string {
+	if errors.Is(err, ErrDamaged) {
+		return "restore a copy from before; the tenant's own action list tells what was sent since"
+	}
+	return hintFor(err)
+}
+
+func salvage(ctx context.Context, damaged, fresh string, t Tenant, o Options, noted []Chain) (Salvaged, error) {
 	if _, err := os.Lstat(fresh); err == nil {
 		return Salvaged{}, &Error{Path: fresh, Op: "salvage", Err: fs.ErrExist}
 	}
@@ -75,6 +84,7 @@ func salvage(ctx context.Context, damaged, fresh string, t Tenant, o Options) (S
 	if err := f.belongsTo(t); err != nil {
 		return Salvaged{}, err
 	}
+	f.complete = f.complete && f.hasBeen(noted)
 	var done Salvaged
 	err = draft(fresh, func(path string) error {
 		if done, err = f.write(path); err != nil {
@@ -134,16 +144,26 @@ func (f *findings) search(ctx context.Context, file io.ReaderAt, size int64) (un
 	return s.unreadable, nil
 }
 
+// hasBeen says whether the log has been in every state that was noted of it.
+func (f *findings) hasBeen(noted []Chain) bool {
+	for _, n := range noted {
+		if n.Length > uint64(len(f.log)) || n.Length > 0 && f.log[n.Length-1].hash.String() != n.Head {
+			return false
+		}
+	}
+	return true
+}
+
 func (f *findings) belongsTo(t Tenant) error {
 	switch {
 	case len(f.campaigns) == 0 && len(f.events) == 0 && f.binding == nil:
 		return fmt.Errorf("%w: nothing of a journal is left in it", ErrDamaged)
-	case f.binding != nil && t != (Tenant{}) && f.binding.Tenant != t:
+	case f.binding != nil && t.ID != "" && !strings.EqualFold(f.binding.ID, t.ID):
 		return foreignError(f.binding.Tenant)
 	case f.binding == nil && t.ID == "":
 		return fmt.Errorf("%w: it does not say any more which tenant it belongs to", ErrDamaged)
 	case f.binding == nil:
-		f.binding = &binding{Tenant: t}
+		f.binding = &binding{Tenant: Tenant{ID: strings.ToLower(t.ID), Cloud: t.Cloud}}
 	}
 	return nil
 }

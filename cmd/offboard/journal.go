@@ -54,12 +54,9 @@ every one of these states.`
 }
 
 func (a *app) journalCheck(ctx context.Context, f *offlineFlags, noted []string) error {
-	heads := make([]journal.Chain, len(noted))
-	for i, s := range noted {
-		var err error
-		if heads[i], err = journal.ParseChain(s); err != nil {
-			return usageError("--head: %w", err)
-		}
+	heads, err := parseHeads(noted)
+	if err != nil {
+		return err
 	}
 	j, err := a.openOffline(f, journal.Options{ReadOnly: true})
 	if err != nil {
@@ -73,6 +70,17 @@ func (a *app) journalCheck(ctx context.Context, f *offlineFlags, noted []string)
 	_, err = fmt.Fprintf(a.env.stdout, "%s: sound: %s, %s, %s.\n", j.Path(),
 		plural(report.Campaigns, "campaign"), plural(report.Records, "record"), plural(report.Events, "event"))
 	return errors.Join(err, writeChain(a.env.stdout, "text", report.Chain))
+}
+
+func parseHeads(noted []string) ([]journal.Chain, error) {
+	heads := make([]journal.Chain, len(noted))
+	for i, s := range noted {
+		var err error
+		if heads[i], err = journal.ParseChain(s); err != nil {
+			return nil, usageError("--head: %w", err)
+		}
+	}
+	return heads, nil
 }
 
 func (a *app) tellProblems(r journal.Report) error {

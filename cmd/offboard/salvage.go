@@ -14,14 +14,18 @@ import (
 )
 
 func (a *app) journalRecoverCommand() *cobra.Command {
-	var f connectionFlags
+	var (
+		f     connectionFlags
+		noted []string
+	)
 	cmd := &cobra.Command{
 		Use:   "recover DAMAGED NEW",
 		Short: "Make a new journal of what can be read of a damaged one",
 		Long: `Makes the new journal NEW of what can be read of the journal DAMAGED, which is
 never written to. NEW must not exist.
 
-When the event log is certain to be complete, every machine is what it was. Else
+When the event log is certain to be complete, every machine is what it was; the
+last run's last words, with --head, show it of a copy from before. Else
 those that were accepted or settled stay so, and all others are in doubt, the
 planned ones too: their request may be in the part that is lost. Resume settles
 them by the tenant's actions. Machines of which nothing is left come back with the
@@ -33,19 +37,24 @@ NEW.`,
 		Example: "  offboard journal recover damaged.journal new.journal",
 		Args:    exactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.journalRecover(cmd.Context(), &f, args[0], args[1])
+			return a.journalRecover(cmd.Context(), &f, args[0], args[1], noted)
 		},
 	}
 	f.bindTenant(cmd.Flags())
+	cmd.Flags().StringArrayVar(&noted, "head", nil, "a state that the complete log must have been in, as `LENGTH:HEAD` from a run's last words")
 	return cmd
 }
 
-func (a *app) journalRecover(ctx context.Context, f *connectionFlags, damaged, fresh string) error {
+func (a *app) journalRecover(ctx context.Context, f *connectionFlags, damaged, fresh string, noted []string) error {
+	heads, err := parseHeads(noted)
+	if err != nil {
+		return err
+	}
 	tenant := a.journalTenant(f)
 	if tenant.ID == "" {
 		tenant = journal.Tenant{} // it says itself, if it still can
 	}
-	done, err := journal.Salvage(ctx, damaged, fresh, tenant, journal.Options{Operator: operator()})
+	done, err := journal.Salvage(ctx, damaged, fresh, tenant, journal.Options{Operator: operator()}, heads...)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return usageError("%s exists already; name a file that does not", fresh)
