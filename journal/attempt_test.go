@@ -94,7 +94,7 @@ var operations = []operation{
 }
 
 func operate(c *journal.Campaign, machine, op string) error {
-	a := pending("a-" + machine)
+	a := pending("a-" + c.Info().Name + "-" + machine) // another campaign has another action
 	f := journal.Failure{Reason: journal.ReasonUnknown}
 	switch op {
 	case "begin":
@@ -178,7 +178,7 @@ func TestAtMostOnceOverCampaigns(t *testing.T) {
 	if counts.SettledElsewhere() != 4 || counts.Total() != 6 || counts.Of(journal.Accepted) != 3 {
 		t.Errorf("counts %+v", counts)
 	}
-	if e := entry(t, summer, id(2)); e.ActionID != "a-"+id(2) || e.Origin != journal.Ours || e.Attempts != 0 || !e.Updated.Equal(since) {
+	if e := entry(t, summer, id(2)); e.ActionID != "a-spring-"+id(2) || e.Origin != journal.Ours || e.Attempts != 0 || !e.Updated.Equal(since) {
 		t.Errorf("entry of a machine that spring settled: %+v", e)
 	}
 }
