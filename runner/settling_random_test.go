@@ -99,7 +99,7 @@ func drawFault(rt *rapid.T, n int) simulator.Fault {
 func TestSettlingByChance(t *testing.T) {
 	t.Parallel()
 	row := proof.Row{Promise: proof.AtMostOnce, Harness: "settling, by chance"}
-	for range proof.Cases(2, 30) {
+	for range proof.Cases(1, 30) {
 		rapid.Check(t, func(rt *rapid.T) {
 			c := drawChaos(rt, 0)
 			problems, faults := c.try(t)
