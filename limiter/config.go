@@ -26,6 +26,11 @@ type Config struct {
 	LateArrival time.Duration
 	// Ledger holds the account; the limiter closes it. Default: nil, in memory only.
 	Ledger *Ledger
+	// Alone has [Limiter.Take] go on when the ledger's file is not to be had any more,
+	// and is told why, once. From then on the account is in memory, for this process
+	// only, so the shares of all processes must add up to no more than 1. Default:
+	// nil, and Take fails.
+	Alone func(cause error)
 }
 
 // maxCalls bounds N, and with it the memory and the ledger file, which takes

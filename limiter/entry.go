@@ -11,6 +11,7 @@ const (
 	longestRetry   = 20 * time.Millisecond
 	recordPatience = time.Second // of those who may not block for long
 	openPatience   = 10 * time.Second
+	takePatience   = time.Minute // of those who may wait: whoever has the lock by then hangs
 )
 
 // enter waits until this goroutine alone of all processes has the ledger, and
@@ -38,8 +39,9 @@ func (g *Ledger) enter(ctx context.Context) error {
 	}
 }
 
-// enterWithin is enter for those without a context; it fails with ErrBusy.
-func (g *Ledger) enterWithin(patience time.Duration) error {
+// enterWithin is enter that fails with ErrBusy when the others do not let it in
+// for so long.
+func (g *Ledger) enterWithin(ctx context.Context, patience time.Duration) error {
 	select {
 	case g.entered <- struct{}{}:
 		// Nearly always the lock is free, and no timer is needed.
@@ -53,10 +55,10 @@ func (g *Ledger) enterWithin(patience time.Duration) error {
 		}
 	default:
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := g.enter(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
+	err := g.enter(limited)
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return ErrBusy
 	}
 	return err
@@ -102,7 +104,7 @@ func (g *Ledger) commit() error {
 // can; until then the file says less favourable things of us than we know. An
 // operation that could not be written is written with the next one.
 func (g *Ledger) record(operation func(now int64)) {
-	err := g.enterWithin(recordPatience)
+	err := g.enterWithin(context.Background(), recordPatience)
 	if err == nil {
 		operation(g.clock.now())
 		_ = g.commit()
@@ -129,7 +131,7 @@ func pauseFor(ctx context.Context, d time.Duration) error {
 // look shows the account as it is, with the others' latest news if they can be
 // had within a moment.
 func (g *Ledger) look(see func(now int64)) {
-	if err := g.enterWithin(recordPatience); err == nil {
+	if err := g.enterWithin(context.Background(), recordPatience); err == nil {
 		see(g.clock.now())
 		_ = g.leave()
 		return

@@ -17,7 +17,7 @@ var (
 	ErrInUse = errors.New("ledger already belongs to a limiter")
 	// ErrVersion is returned for a ledger that a newer program wrote.
 	ErrVersion = errors.New("ledger was written by a newer version")
-	// ErrBusy is returned by [OpenLedger] when another process keeps the ledger locked.
+	// ErrBusy is returned by [OpenLedger] and [Limiter.Take] when another process keeps the ledger locked.
 	// It is held for microseconds at a time, so that process is stopped or hangs.
 	ErrBusy = errors.New("ledger is locked by another process")
 )

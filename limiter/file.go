@@ -32,11 +32,16 @@ func (g *Ledger) refresh() error {
 		}
 	}
 	g.prune()
+	g.catchUp()
+	return nil
+}
+
+// catchUp carries out what was put off.
+func (g *Ledger) catchUp() {
 	for _, operation := range g.deferred {
 		operation()
 	}
 	g.deferred = nil
-	return nil
 }
 
 // reload reads what other processes have written since we last had the lock.

@@ -1,6 +1,7 @@
 package limiter
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -63,9 +64,12 @@ type Damage struct {
 	Slots int
 }
 
-// memoryLedger returns a ledger without a file, for a single process.
-func memoryLedger() *Ledger {
-	return newLedger("", time.Now())
+// MemoryLedger returns a ledger without a file, for a single process that is to
+// remember nothing but the recent calls of its journal; see [OpenLedger].
+func MemoryLedger(recent []Call) *Ledger {
+	g := newLedger("", time.Now())
+	g.merge(recent)
+	return g
 }
 
 func newLedger(path string, wall time.Time) *Ledger {
@@ -105,7 +109,7 @@ func (g *Ledger) Close() error {
 // shut does the work of Close. If the others keep the ledger locked, our calls
 // stay in flight in it, and the next one to look finds us gone.
 func (g *Ledger) shut() error {
-	err := g.enterWithin(recordPatience)
+	err := g.enterWithin(context.Background(), recordPatience)
 	if errors.Is(err, ErrClosed) {
 		return err
 	}

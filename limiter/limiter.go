@@ -18,6 +18,7 @@ import (
 type Limiter struct {
 	meters   []*meter
 	ledger   *Ledger
+	alone    func(error)         // nil: never without the ledger's file
 	turn     *semaphore.Weighted // first come, first served
 	stirred  chan struct{}       // wakes the one whose turn it is
 	closed   chan struct{}
@@ -38,13 +39,14 @@ func New(c Config) (*Limiter, error) {
 	}
 	g := c.Ledger
 	if g == nil {
-		g = memoryLedger()
+		g = MemoryLedger(nil)
 	}
 	if err := g.assign(c.longest(), c.LateArrival); err != nil {
 		return nil, &Error{Op: "configure", Path: g.path, Err: err}
 	}
 	l := &Limiter{
 		ledger:  g,
+		alone:   c.Alone,
 		turn:    semaphore.NewWeighted(1),
 		stirred: make(chan struct{}, 1),
 		closed:  make(chan struct{}),
@@ -62,11 +64,12 @@ func New(c Config) (*Limiter, error) {
 // The wait ends with the context; the error then wraps [context.Canceled] or
 // [context.DeadlineExceeded], and no token is lost. A deadline that cannot be
 // met is waited for nevertheless. Other errors wrap [ErrClosed], [ErrReadOnly],
-// or say that the call could not be written down; then it must not be made.
+// [ErrBusy] when another process keeps the ledger locked for a minute, or say that
+// the call could not be written down; then it must not be made.
 func (l *Limiter) Take(ctx context.Context) (*Token, error) {
 	t, err := l.takeInTurn(ctx)
 	if err != nil {
-		return nil, &Error{Op: "take", Path: l.ledger.path, Err: err}
+		return nil, ledgerError("take", l.ledger.path, err)
 	}
 	return t, nil
 }
@@ -95,8 +98,21 @@ func (l *Limiter) takeInTurn(ctx context.Context) (*Token, error) {
 
 // try takes a token if there is one now, else it says what to wait for.
 func (l *Limiter) try(ctx context.Context) (*Token, delay, error) {
+	t, d, err := l.tryOnce(ctx)
+	switch {
+	case t != nil:
+		// The call is written down. If the lock could not be let go of, the next one
+		// who wants it finds out.
+		return t, d, nil
+	case err != nil && l.standAlone(err):
+		return l.tryOnce(ctx)
+	}
+	return nil, d, err
+}
+
+func (l *Limiter) tryOnce(ctx context.Context) (*Token, delay, error) {
 	g := l.ledger
-	if err := g.enter(ctx); err != nil {
+	if err := g.enterWithin(ctx, takePatience); err != nil {
 		return nil, delay{}, err
 	}
 	now := g.clock.now()

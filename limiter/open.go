@@ -33,7 +33,7 @@ func OpenLedger(path string, recent []Call) (*Ledger, error) {
 func openLedger(path string, recent []Call, wall time.Time) (*Ledger, error) {
 	g := newLedger(path, wall)
 	if err := g.open(recent); err != nil {
-		return nil, openingError("open ledger", path, err)
+		return nil, ledgerError("open ledger", path, err)
 	}
 	return g, nil
 }
@@ -152,7 +152,7 @@ func ReadLedger(path string, recent []Call) (*Ledger, error) {
 		_, err = g.adoptImage(b)
 	}
 	if err != nil {
-		return nil, openingError("read ledger", path, err)
+		return nil, ledgerError("read ledger", path, err)
 	}
 	g.merge(recent)
 	return g, nil
@@ -187,7 +187,7 @@ func snapshot(path string) ([]byte, error) {
 	}
 }
 
-func openingError(op, path string, err error) error {
+func ledgerError(op, path string, err error) error {
 	e := &Error{Op: op, Path: path, Err: err}
 	switch {
 	case errors.Is(err, ErrVersion):
