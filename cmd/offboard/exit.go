@@ -168,8 +168,8 @@ func hintOf(err error) string {
 		return list.Hint
 	case errors.As(err, &record) && record.Hint != "":
 		return record.Hint
-	case errors.As(err, &quota) && quota.Hint != "":
-		return quota.Hint
+	case errors.As(err, &quota) && ledgerHint(quota) != "":
+		return ledgerHint(quota)
 	case errors.As(err, &api):
 		return api.Hint
 	}

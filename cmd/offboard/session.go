@@ -186,8 +186,13 @@ func (s *session) openLimiter(api string, recent []limiter.Call, open opener) (*
 	if err != nil {
 		return nil, err
 	}
+	if s.f.mayBeAlone() {
+		config.Alone = s.warnAlone
+	}
 	if config.Ledger, err = open(path, recent); err != nil {
-		return nil, err
+		if err := s.beginAlone(&config, recent, err); err != nil {
+			return nil, err
+		}
 	}
 	if config.Ledger != nil {
 		if d := config.Ledger.Damage(); d.Header || d.Slots > 0 {
