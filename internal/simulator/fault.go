@@ -41,6 +41,8 @@ type Fault struct {
 	Probability float64 // a matching request is hit with this probability, by seed
 	Times       int     // at most so many are hit; 0 means no limit
 
+	Until time.Duration // after the tenant was made nothing is hit any more; 0 means no end
+
 	Status  int    // of StatusBefore and StatusAfter; 0 means 503
 	Code    string // error code of the body; "" means the body that the service has for that status
 	Message string // error message of the body, with Code
@@ -106,6 +108,8 @@ func (s *Simulator) strike(e Endpoint, machineID string) Fault {
 func (s *Simulator) hits(p *plannedFault) bool {
 	switch {
 	case p.Times > 0 && p.done >= p.Times:
+		return false
+	case p.Until > 0 && s.cfg.Now().Sub(s.made) >= p.Until:
 		return false
 	case p.Nth > 0:
 		return p.seen == p.Nth

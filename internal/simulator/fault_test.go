@@ -107,6 +107,20 @@ func TestFaultsOnTheWire(t *testing.T) {
 	}
 }
 
+func TestFaultEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := simulator.New(simulator.Config{Machines: 1, Faults: []simulator.Fault{{Kind: simulator.Throttle, Until: time.Minute}}}).Watch(t)
+		w := dial(t, s)
+		for _, want := range []int{429, 429, 201} { // at 0, 30 and 60 s
+			if status, body, err := w.offboard(t.Context(), s.Machines()[0].ID); status != want || err != nil {
+				t.Errorf("%s: status %d, error %v, body %s; want %d", time.Now(), status, err, body, want)
+			}
+			<-time.After(30 * time.Second)
+		}
+	})
+}
+
 func TestDripTakesItsTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

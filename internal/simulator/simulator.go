@@ -8,7 +8,8 @@ import (
 // Simulator is one tenant with one app registration. It is safe for concurrent use; make it with
 // [New]. It starts no goroutines and needs no closing.
 type Simulator struct {
-	cfg Config // with defaults; never changes
+	cfg  Config // with defaults; never changes
+	made time.Time
 
 	mu       sync.Mutex
 	last     time.Time // the latest time that was acted at: the tenant's clock never goes back
@@ -47,9 +48,9 @@ func New(c Config) *Simulator {
 		injected: make(map[Kind]int),
 		expired:  make(map[string]bool),
 	}
-	now := s.cfg.Now()
+	s.made = s.cfg.Now()
 	for i := range c.Machines {
-		s.add(s.born(i, now))
+		s.add(s.born(i, s.made))
 	}
 	return s
 }
