@@ -64,7 +64,12 @@ func (p *progress) line(message string) {
 		Int("in_doubt", p.counts[journal.InDoubt])
 	p.mu.Unlock()
 	left := p.limiter.Forecast(planned)
-	for _, q := range p.limiter.Status().Quotas {
+	status := p.limiter.Status()
+	if !status.PausedUntil.IsZero() {
+		// After a 429; it may have asked for longer than it is given.
+		e = e.Str("paused_until", status.PausedUntil.UTC().Format(time.RFC3339))
+	}
+	for _, q := range status.Quotas {
 		e = e.Int("used_per_"+strings.TrimSuffix(strings.TrimSuffix(q.Per.String(), "0s"), "0m"), q.Used)
 	}
 	e.Str("left", left.Round(time.Second).String()).Msg(message)
