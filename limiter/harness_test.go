@@ -35,6 +35,7 @@ type scenario struct {
 	LoseFile  bool          // each kill takes the ledger file with it
 	Plain     bool          // plain buckets instead of this package: the control
 	Seed      uint64
+	Faults    *atomic.Int64 // counts kills, and calls that are lost, refused or not made; may be nil
 }
 
 // ticket is what the scenario needs of a token.
@@ -90,6 +91,7 @@ func (w *world) lives(kills int) {
 		take, crash := w.start()
 		if kill < kills {
 			time.AfterFunc(w.upTo(20*time.Second), func() {
+				w.fault()
 				cancel()
 				crash()
 			})
@@ -194,6 +196,9 @@ func (w *world) call(killed context.Context, tk ticket) {
 	sent := time.Now()
 	w.write(Call{ID: tk.ID(), Sent: sent})
 	fate, latency := w.chance(), w.upTo(w.Latency)
+	if fate < w.Unused+w.Refused+w.Lost {
+		w.fault()
+	}
 	switch {
 	case fate < w.Unused:
 		tk.Unused()
@@ -213,6 +218,12 @@ func (w *world) call(killed context.Context, tk ticket) {
 		w.write(Call{ID: tk.ID(), Sent: sent, Answered: time.Now()})
 	default:
 		w.arriveLate(sent) // the process died
+	}
+}
+
+func (w *world) fault() {
+	if w.Faults != nil {
+		w.Faults.Add(1)
 	}
 }
 

@@ -1,11 +1,14 @@
 package limiter
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"offboard/internal/proof"
 )
 
 // drawScenario draws from all that can go wrong at once. The quotas are small
@@ -41,18 +44,42 @@ func bubble(t *testing.T, s scenario) (arrivals []time.Duration) {
 	return arrivals
 }
 
+// TestNoWindowIsEverOver plays random campaigns against all six servers. The
+// controls show that the harness sees what each part of the guarantee is there to
+// prevent.
 func TestNoWindowIsEverOver(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(rt *rapid.T) {
-		s := drawScenario(rt)
-		arrivals := bubble(t, s)
-		for _, r := range refusals(arrivals, s.Quotas) {
-			rt.Error(r)
+	var faults atomic.Int64
+	row := proof.Row{Promise: proof.WithinLimits, Harness: "random campaigns against six servers"}
+	defer func() {
+		row.Faults = int(faults.Load())
+		proof.Report(t, row)
+	}()
+	for name, c := range controls() {
+		row.Controls++
+		if n := c.excess(t); n > 0 {
+			t.Logf("control: %s: %d calls too many", name, n)
+			row.Caught++
 		}
-		if s.Unused == 0 && s.Refused == 0 && len(arrivals) < s.Calls {
-			rt.Errorf("%d of %d calls were made", len(arrivals), s.Calls)
-		}
-	})
+	}
+	for range proof.Cases(1, 50) {
+		rapid.Check(t, func(rt *rapid.T) {
+			s := drawScenario(rt)
+			s.Faults = &faults
+			row.Cases++
+			arrivals := bubble(t, s)
+			over := refusals(arrivals, s.Quotas)
+			for _, r := range over {
+				rt.Error(r)
+			}
+			if len(over) > 0 {
+				row.Violations++
+			}
+			if s.Unused == 0 && s.Refused == 0 && len(arrivals) < s.Calls {
+				rt.Errorf("%d of %d calls were made", len(arrivals), s.Calls)
+			}
+		})
+	}
 }
 
 // TestRealQuotas runs two campaigns of one tenant at the same time, against the
@@ -72,47 +99,43 @@ func TestRealQuotas(t *testing.T) {
 	}
 }
 
-// The controls show that the harness sees what each part of the guarantee is
-// there to prevent.
-func TestNegativeControls(t *testing.T) {
-	t.Parallel()
-	base := scenario{
-		Quotas: []Quota{{N: 10, Per: 10 * time.Second}, {N: 40, Per: time.Minute}},
-		Guard:  time.Second, Late: time.Minute, Processes: 1, Workers: 16, Calls: 200,
-		Latency: 2 * time.Second, Timeout: 5 * time.Second, Seed: 1,
-	}
-	controls := map[string]struct {
-		spoil func(*scenario)
-		seen  string // by which server, "" for any
-	}{
+// control is a campaign with a part of the guarantee taken away, and the name of
+// the server that has to notice.
+type control struct {
+	spoil func(*scenario)
+	seen  string
+}
+
+func controls() map[string]control {
+	return map[string]control{
 		"plain buckets":              {func(s *scenario) { s.Plain = true }, "sliding log"},
 		"plain buckets, fixed":       {func(s *scenario) { s.Plain = true }, "fixed windows"},
 		"no guard":                   {func(s *scenario) { s.Guard, s.Latency = 1, 50*time.Millisecond }, "whole-second windows"},
 		"late arrivals not believed": {func(s *scenario) { s.Lost, s.TakenLate = 0.5, 1 }, "sliding log"},
 		"two processes, two ledgers": {func(s *scenario) { s.Processes, s.LoseFile = 2, true }, "sliding log"},
 	}
-	for name, control := range controls {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := base
-			if got := refusals(bubble(t, s), s.Quotas); got != nil {
-				t.Fatalf("without the fault: %v", got)
-			}
-			control.spoil(&s)
-			arrivals := bubble(t, s)
-			for _, server := range servers() {
-				if server.name != control.seen {
-					continue
-				}
-				refused := 0
-				for _, q := range s.Quotas {
-					refused += server.refuse(arrivals, q)
-				}
-				t.Logf("%s: %d of %d calls too many", server.name, refused, len(arrivals))
-				if refused == 0 {
-					t.Error("the harness does not see the fault")
-				}
-			}
-		})
+}
+
+// excess is how many calls of the spoiled campaign are too many. Without the fault
+// there must be none.
+func (c control) excess(t *testing.T) (refused int) {
+	t.Helper()
+	s := scenario{
+		Quotas: []Quota{{N: 10, Per: 10 * time.Second}, {N: 40, Per: time.Minute}},
+		Guard:  time.Second, Late: time.Minute, Processes: 1, Workers: 16, Calls: 200,
+		Latency: 2 * time.Second, Timeout: 5 * time.Second, Seed: 1,
 	}
+	if got := refusals(bubble(t, s), s.Quotas); got != nil {
+		t.Fatalf("without the fault: %v", got)
+	}
+	c.spoil(&s)
+	arrivals := bubble(t, s)
+	for _, server := range servers() {
+		if server.name == c.seen {
+			for _, q := range s.Quotas {
+				refused += server.refuse(arrivals, q)
+			}
+		}
+	}
+	return refused
 }
