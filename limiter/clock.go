@@ -3,19 +3,34 @@ package limiter
 import "time"
 
 // clock is the ledger's time line as one process sees it: the wall clock when
-// the ledger was opened, and monotonic from there on.
+// the ledger was opened, and monotonic from there on. Where the machine's sleep is
+// left out of that it is added: otherwise the stamps of a process that slept would
+// lie in the past of one that begins afterwards, which would take them for old.
 type clock struct {
 	opened time.Time
 	wall   int64 // the wall clock at opened, in Unix nanoseconds
 	base   int64 // the ledger's moment at opened, likewise
+
+	asleep func() int64 // how long the machine has slept since some moment
+	slept  int64        // of that, before opened
 }
+
+// leastSleep is the shortest sleep that is taken for one, in nanoseconds. Between
+// two readings of the system's clocks some time passes too.
+const leastSleep = int64(100 * time.Millisecond)
 
 func newClock(wall time.Time) clock {
 	ns := min(max(0, wall.UnixNano()), maxStamp-1)
-	return clock{opened: time.Now(), wall: ns, base: ns}
+	return clock{opened: time.Now(), wall: ns, base: ns, asleep: asleep, slept: asleep()}
 }
 
-func (c *clock) now() int64 { return c.base + int64(time.Since(c.opened)) }
+func (c *clock) now() int64 {
+	now := c.base + int64(time.Since(c.opened))
+	if slept := c.asleep() - c.slept; slept >= leastSleep {
+		now += slept
+	}
+	return now
+}
 
 // reach moves the clock forward if it is behind a moment that another process
 // has already seen: otherwise its stamps would lie in the future of ours.

@@ -32,8 +32,8 @@
 // the ledger is moved onto it: a clock set back is as if no time had passed. A
 // clock set forward between two processes, or changed either way while several
 // share a ledger, cannot be told from time that really passed, and may bring
-// tokens back too early by as much. A clock that stands still while the machine
-// sleeps only brings them back later.
+// tokens back too early by as much. Time that the machine slept counts as it does
+// on the wall.
 //
 // The server's clock may run up to a guard per window differently from ours
 // (one second an hour is 277 parts per million), and a call that was given up

@@ -151,6 +151,30 @@ func TestClockSetBack(t *testing.T) {
 	})
 }
 
+// TestSleepBetweenTwoProcesses: the machine sleeps for an hour while a process has
+// the ledger open, and another one begins afterwards. Both are on one time line,
+// and what the first sends after the sleep is not old for the second.
+func TestSleepBetweenTwoProcesses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "ledger")
+		g := mustOpen(t, path)
+		a := mustNew(t, Config{Quotas: one(time.Minute), Ledger: g})
+		// A bubble cannot sleep, so the clocks are told that it did.
+		slept := g.clock.slept + int64(time.Hour)
+		g.clock.asleep = func() int64 { return slept }
+		mustTake(t, a)
+		<-time.After(10 * time.Second)
+		after, err := openLedger(path, nil, time.Now().Add(time.Hour))
+		must(t, err)
+		b := mustNew(t, Config{Quotas: one(time.Minute), Ledger: after})
+		must(t, a.Close()) // gives its call up
+		if _, d := waited(t, b); d != 121*time.Second {
+			t.Errorf("the token took %s, want 121 s", d)
+		}
+	})
+}
+
 // TestLaggingProcessCatchesUp: a process whose clock is behind another's moves
 // onto its time line, so that both count the same.
 func TestLaggingProcessCatchesUp(t *testing.T) {
