@@ -19,9 +19,12 @@ type clock struct {
 // two readings of the system's clocks some time passes too.
 const leastSleep = int64(100 * time.Millisecond)
 
-func newClock(wall time.Time) clock {
-	ns := min(max(0, wall.UnixNano()), maxStamp-1)
-	return clock{opened: time.Now(), wall: ns, base: ns, asleep: asleep, slept: asleep()}
+// newClock takes the wall clock and the monotonic one in one reading: what lay
+// between two would have the stamps of this process lie in the past for the others.
+func newClock(wrong time.Duration) clock {
+	slept, now := asleep(), time.Now()
+	wall := min(max(0, now.Add(wrong).UnixNano()), maxStamp-1)
+	return clock{opened: now, wall: wall, base: wall, asleep: asleep, slept: slept}
 }
 
 func (c *clock) now() int64 {

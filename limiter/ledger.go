@@ -67,17 +67,17 @@ type Damage struct {
 // MemoryLedger returns a ledger without a file, for a single process that is to
 // remember nothing but the recent calls of its journal; see [OpenLedger].
 func MemoryLedger(recent []Call) *Ledger {
-	g := newLedger("", time.Now())
+	g := newLedger("", 0)
 	g.merge(recent)
 	return g
 }
 
-func newLedger(path string, wall time.Time) *Ledger {
+func newLedger(path string, wrong time.Duration) *Ledger {
 	session := newID()
 	return &Ledger{
 		path:    path,
 		entered: make(chan struct{}, 1),
-		clock:   newClock(wall),
+		clock:   newClock(wrong),
 		header:  header{version: version, seq: newID()},
 		book:    book{session: session, keep: maxStamp},
 		marks:   map[mark]int{},

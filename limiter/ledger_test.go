@@ -139,7 +139,7 @@ func TestClockSetBack(t *testing.T) {
 		<-time.After(10 * time.Second)
 
 		lost := Call{ID: 1, Sent: sent, Answered: time.Now().Add(-2 * time.Hour)} // stamped after the change
-		g, err := openLedger(path, []Call{{ID: tk.ID(), Sent: sent, Answered: sent}, lost}, time.Now().Add(-2*time.Hour))
+		g, err := openLedger(path, []Call{{ID: tk.ID(), Sent: sent, Answered: sent}, lost}, -2*time.Hour)
 		must(t, err)
 		l = mustNew(t, Config{Quotas: []Quota{{2, time.Minute}}, Ledger: g})
 		if s := l.Status(); !s.Now.Equal(sent) || s.Quotas[0].Used != 2 {
@@ -165,7 +165,7 @@ func TestSleepBetweenTwoProcesses(t *testing.T) {
 		g.clock.asleep = func() int64 { return slept }
 		mustTake(t, a)
 		<-time.After(10 * time.Second)
-		after, err := openLedger(path, nil, time.Now().Add(time.Hour))
+		after, err := openLedger(path, nil, time.Hour)
 		must(t, err)
 		b := mustNew(t, Config{Quotas: one(time.Minute), Ledger: after})
 		must(t, a.Close()) // gives its call up
@@ -182,7 +182,7 @@ func TestLaggingProcessCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "ledger")
 		a := mustNew(t, Config{Quotas: one(time.Minute), Ledger: mustOpen(t, path)})
-		g, err := openLedger(path, nil, time.Now().Add(time.Hour))
+		g, err := openLedger(path, nil, time.Hour)
 		must(t, err)
 		b := mustNew(t, Config{Quotas: one(time.Minute), Ledger: g})
 		mustTake(t, b).Answered()

@@ -26,12 +26,12 @@ import (
 // [Ledger.Damage] says so. Errors are of type *[Error] and wrap [ErrVersion],
 // [ErrBusy] or what the file system says.
 func OpenLedger(path string, recent []Call) (*Ledger, error) {
-	return openLedger(path, recent, time.Now())
+	return openLedger(path, recent, 0)
 }
 
-// openLedger is OpenLedger at a given wall-clock time.
-func openLedger(path string, recent []Call, wall time.Time) (*Ledger, error) {
-	g := newLedger(path, wall)
+// openLedger is OpenLedger with a wall clock that is wrong by so much.
+func openLedger(path string, recent []Call, wrong time.Duration) (*Ledger, error) {
+	g := newLedger(path, wrong)
 	if err := g.open(recent); err != nil {
 		return nil, ledgerError("open ledger", path, err)
 	}
@@ -145,7 +145,7 @@ func (g *Ledger) merge(recent []Call) {
 // of it and the recent calls. [Limiter.Take] fails over it with [ErrReadOnly].
 // Errors are as those of [OpenLedger], without ErrBusy.
 func ReadLedger(path string, recent []Call) (*Ledger, error) {
-	g := newLedger(path, time.Now())
+	g := newLedger(path, 0)
 	g.readOnly = true
 	b, err := snapshot(path)
 	if err == nil {
