@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -152,11 +153,15 @@ func (s *session) finish(c *journal.Campaign, last lastRun, resume string, cause
 // tellResume prints the command that goes on; for a person as a line to be
 // pasted, which the console form of the log would quote once more.
 func (a *app) tellResume(command string) {
-	if !onConsole(a.env, a.logFormat) {
-		a.log.Warn().Str("command", command).Msg("to resume")
-		return
+	level := zerolog.WarnLevel
+	if onConsole(a.env, a.logFormat) {
+		_, _ = fmt.Fprintf(a.env.stderr, "To resume: %s\n", command)
+		if a.logFile == "" {
+			return
+		}
+		level = zerolog.InfoLevel // for the file
 	}
-	_, _ = fmt.Fprintf(a.env.stderr, "To resume: %s\n", command)
+	a.log.WithLevel(level).Str("command", command).Msg("to resume")
 }
 
 // outcomeError ends the command with a code; without a cause everything has been

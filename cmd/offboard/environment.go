@@ -15,18 +15,21 @@ type environment struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	// interactive says that a person can answer; terminal that one reads
-	// stderr.
-	interactive, terminal bool
+	// stderr; attached that a terminal is there at all.
+	interactive, terminal, attached bool
+	// logFile is open if it was asked for.
+	logFile *logFile
 	// transport replaces the network in tests.
 	transport http.RoundTripper
 }
 
 func processEnvironment() environment {
+	in, out, err := isTerminal(os.Stdin), isTerminal(os.Stdout), isTerminal(os.Stderr)
 	return environment{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		getenv:      os.Getenv,
-		interactive: isTerminal(os.Stdin) && isTerminal(os.Stderr),
-		terminal:    isTerminal(os.Stderr),
+		interactive: in && err, terminal: err, attached: in || out || err,
+		logFile: new(logFile),
 	}
 }
 

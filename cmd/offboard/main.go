@@ -10,8 +10,9 @@ import (
 )
 
 func main() {
-	ctx, stop := withSignals(context.Background())
-	code := run(ctx, os.Args[1:], processEnvironment())
+	env := processEnvironment()
+	ctx, stop := withSignals(context.Background(), env.hangUp)
+	code := run(ctx, os.Args[1:], env)
 	stop()
 	os.Exit(int(code))
 }
@@ -22,15 +23,29 @@ type interruption struct{ signal os.Signal }
 func (i interruption) Error() string { return "interrupted by " + i.signal.String() }
 
 // withSignals cancels the context at the first signal and ends the process at
-// the second; the journal makes that as safe as a kill.
-func withSignals(parent context.Context) (context.Context, context.CancelFunc) {
+// the second; the journal makes that as safe as a kill. A hang-up that hangUp
+// makes use of stops nothing, and neither does one under nohup.
+//
+// Taking SIGPIPE has a write to a broken pipe fail, standard output and error
+// included, where Go would end the process in the middle of a campaign.
+func withSignals(parent context.Context, hangUp func() bool) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(parent)
+	nohup := signal.Ignored(syscall.SIGHUP)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
-		first := <-signals
-		cancel(interruption{first})
-		os.Exit(int(codeOf(interruption{<-signals})))
+		stopping := false
+		for sig := range signals {
+			switch {
+			case sig == syscall.SIGHUP && (hangUp() || nohup):
+			case !stopping:
+				stopping = true
+				cancel(interruption{sig})
+			case sig != syscall.SIGHUP: // a terminal that closes may send several
+				os.Exit(int(codeOf(interruption{sig})))
+			}
+		}
 	}()
 	return ctx, func() { cancel(nil) }
 }

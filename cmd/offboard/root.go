@@ -18,7 +18,7 @@ type app struct {
 	env environment
 	log zerolog.Logger
 
-	logFormat, logLevel string
+	logFormat, logLevel, logFile string
 }
 
 // run is the whole program but for the process around it.
@@ -79,6 +79,7 @@ calls a minute and 1,500 an hour. It can be killed at any instant and resumed.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringVar(&a.logFormat, "log-format", "auto", "log as `console`, json, or auto (console on a terminal, json otherwise)")
+	root.PersistentFlags().StringVar(&a.logFile, "log-file", "", "append the log to `file` as JSON lines; stderr keeps warnings and errors")
 	root.PersistentFlags().StringVar(&a.logLevel, "log-level", "info", "log from this `level` on: trace, debug, info, warn, error")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &commandError{code: exitUsage, err: err, hint: fmt.Sprintf("see '%s --help'", cmd.CommandPath())}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"testing"
+	"unsafe"
+)
+
+// terminal is a pseudo-terminal: what a person looks at, and what a program has.
+type terminal struct{ person, program *os.File }
+
+func newTerminal(t *testing.T) terminal {
+	t.Helper()
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = person.Close() })
+	var number, unlocked int32
+	ioctl(t, person, syscall.TIOCSPTLCK, unsafe.Pointer(&unlocked))
+	ioctl(t, person, syscall.TIOCGPTN, unsafe.Pointer(&number))
+	program, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = program.Close() })
+	go func() { _, _ = io.Copy(io.Discard, person) }() // a full terminal would hold the program up
+	return terminal{person, program}
+}
+
+func ioctl(t *testing.T, f *os.File, request uintptr, arg unsafe.Pointer) {
+	t.Helper()
+	conn, err := f.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var number syscall.Errno
+	err = conn.Control(func(fd uintptr) { _, _, number = syscall.Syscall(syscall.SYS_IOCTL, fd, request, uintptr(arg)) })
+	if err != nil || number != 0 {
+		t.Fatalf("ioctl %#x: %v, %v", request, number, err)
+	}
+}
+
+// TestClosedTerminal: the terminal goes away in the middle of a campaign.
+func TestClosedTerminal(t *testing.T) {
+	t.Parallel()
+	const machines = 12
+	t.Run("of the session", func(t *testing.T) {
+		t.Parallel()
+		r, seen := tenantSeen(t, quick(machines), 5)
+		tty := newTerminal(t)
+		cmd := r.command(t.Context(), "run", r.list, "--comment", "why", "--yes", tenAMinute, "--log-level", "debug")
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = tty.program, tty.program, tty.program
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		<-seen
+		_ = tty.person.Close()
+		// That the result could not be written is the graver of the two.
+		if code := exitOf(t, cmd.Wait()); code != exitUnexpected {
+			t.Errorf("exit code %d", code)
+		}
+		r.stoppedInOrder(machines)
+	})
+	t.Run("of the log only", func(t *testing.T) {
+		t.Parallel()
+		held := holdingAt(quick(machines), 5)
+		r := newRealTenant(t, held.Config)
+		tty := newTerminal(t)
+		cmd := r.command(t.Context(), "run", r.list, "--comment", "why", "--yes", unlimited, "--log-level", "debug")
+		cmd.Stderr = tty.program
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		<-held.reached
+		_ = tty.person.Close()
+		close(held.goOn)
+		if code := exitOf(t, cmd.Wait()); code != exitOK {
+			t.Errorf("exit code %d", code)
+		}
+		if counts := r.counts(); counts["accepted"] != machines {
+			t.Errorf("the journal has %v", counts)
+		}
+		r.offboardedOnce(machines)
+	})
+}
