@@ -83,7 +83,7 @@ func (j *Journal) commit(operations []*operation) {
 		})
 		if errors.Is(err, errNothingWritten) {
 			err = nil
-		} else if err != nil {
+		} else if err = errors.Join(err, j.vanished()); err != nil {
 			err = fmt.Errorf("%w: %w", ErrStopped, err)
 			j.broken.Store(&err)
 		}

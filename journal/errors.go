@@ -25,6 +25,9 @@ var (
 	// ErrStopped: a commit failed before, or the journal was closed; nothing
 	// more is written until it is opened anew.
 	ErrStopped = errors.New("the journal takes no more writes")
+	// ErrReplaced: the file was moved, deleted or replaced while it was open.
+	// What was written is in the file that was there before.
+	ErrReplaced = errors.New("the journal is not where it was")
 	// ErrReadOnly: the journal was opened for reading.
 	ErrReadOnly = errors.New("the journal is open for reading only")
 )

@@ -25,8 +25,9 @@ func guard(fn func() error) (err error) {
 	return fn()
 }
 
-// openBolt opens an existing file and translates bbolt's errors.
-func openBolt(path string, readOnly bool, timeout time.Duration) (*bolt.DB, error) {
+// openBolt opens an existing file, says which one that is, and translates bbolt's
+// errors.
+func openBolt(path string, readOnly bool, timeout time.Duration) (*bolt.DB, fs.FileInfo, error) {
 	var (
 		db   *bolt.DB
 		file *os.File
@@ -44,39 +45,41 @@ func openBolt(path string, readOnly bool, timeout time.Duration) (*bolt.DB, erro
 	})
 	switch {
 	case err == nil:
-		if err := replaced(file, path); err != nil {
-			return nil, errors.Join(err, db.Close())
+		identity, err := replaced(file, path)
+		if err != nil {
+			return nil, nil, errors.Join(err, db.Close())
 		}
-		return db, shortened(db, path)
+		return db, identity, shortened(db, path)
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, ErrLocked
+		return nil, nil, ErrLocked
 	case errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%w: %w", ErrNotAJournal, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrNotAJournal, err)
 	case errors.Is(err, ErrDamaged) && file != nil:
 		// After a panic bbolt still holds the file, and with it the lock.
-		return nil, errors.Join(err, file.Close())
+		return nil, nil, errors.Join(err, file.Close())
 	case fromSystem(err):
-		return nil, err
+		return nil, nil, err
 	}
-	return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	return nil, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
 // replaced finds out whether the file that was locked is still the one of that
-// name. A compaction puts another in its place while it holds the lock; whoever
-// waited for the lock would go on with a file that nobody sees any more.
-func replaced(file *os.File, path string) error {
+// name, and which one it is. A compaction puts another in its place while it
+// holds the lock; whoever waited for the lock would go on with a file that nobody
+// sees any more.
+func replaced(file *os.File, path string) (fs.FileInfo, error) {
 	locked, err := file.Stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	current, err := os.Stat(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !os.SameFile(locked, current) {
-		return fmt.Errorf("%w: it was replaced just now", ErrLocked)
+		return nil, fmt.Errorf("%w: it was replaced just now", ErrLocked)
 	}
-	return nil
+	return locked, nil
 }
 
 // fromSystem tells errors of the operating system from bbolt's own, which all

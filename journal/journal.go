@@ -37,6 +37,7 @@ type Journal struct {
 	readOnly bool
 	now      func() time.Time
 	operator string
+	identity fs.FileInfo // of the file that is open
 
 	mu        sync.RWMutex
 	campaigns map[uint32]*Campaign // written by the committer alone
@@ -95,12 +96,12 @@ func (j *Journal) open(timeout time.Duration) error {
 	if err != nil {
 		return err
 	}
-	db, err := openBolt(j.path, true, timeout)
+	db, _, err := openBolt(j.path, true, timeout)
 	if err == nil && !j.readOnly {
 		if err = errors.Join(j.load(db), db.Close()); err != nil {
 			return err
 		}
-		db, err = openBolt(j.path, false, timeout)
+		db, j.identity, err = openBolt(j.path, false, timeout)
 	}
 	if err != nil {
 		return err
@@ -144,6 +145,8 @@ func hintFor(err error) string {
 		return "a look at the tenant's actions settles it, or a person's verdict"
 	case errors.Is(err, ErrDamaged):
 		return "keep the file; 'offboard journal recover' makes a new one of what can be read of it"
+	case errors.Is(err, ErrReplaced):
+		return "put the file back before you resume: it alone knows what was sent; if it is lost, a new journal takes over what the tenant's action list shows"
 	case errors.Is(err, ErrStopped) && !errors.Is(err, os.ErrClosed):
 		return "see to the disk and run again; what was acknowledged is not lost"
 	}

@@ -106,7 +106,7 @@ func inUse(path string) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%w: not a regular file", ErrNotAJournal)
 	}
-	db, err := openBolt(path, true, time.Second)
+	db, _, err := openBolt(path, true, time.Second)
 	if err == nil {
 		return guard(db.Close)
 	}

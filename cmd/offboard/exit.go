@@ -101,7 +101,7 @@ func codeOf(err error) exitCode {
 	switch {
 	case err == nil:
 		return exitOK
-	case isAny(err, journal.ErrForeign, journal.ErrNotAJournal, journal.ErrVersion, journal.ErrDamaged):
+	case isAny(err, journal.ErrForeign, journal.ErrNotAJournal, journal.ErrVersion, journal.ErrDamaged, journal.ErrReplaced):
 		return exitJournal
 	case errors.Is(err, journal.ErrLocked):
 		return exitLocked
