@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -16,24 +17,43 @@ var errNotAnObject = errors.New("not a JSON object")
 // not agree on the case of all of them. What a field holds is looked at only
 // when somebody asks, so that a change in a field nobody needs, or null where
 // there was a string, never makes an answer unreadable.
+//
+// A key that is given several times with different values, whatever their case,
+// holds nothing: readers differ in which one they take, and by the wrong one
+// another machine's action would pass for ours.
 type object map[string]json.RawMessage
 
 func parseObject(data []byte) (object, error) {
-	var exact map[string]json.RawMessage
-	if err := json.Unmarshal(data, &exact); err != nil {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, errors.Join(errNotAnObject, err)
+	}
+	o := make(object)
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errNotAnObject, err)
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, fmt.Errorf("%w: %w", errNotAnObject, err)
+		}
+		o.add(strings.ToLower(key.(string)), value) // in an object the decoder knows no other key
+	}
+	if _, err := d.Token(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotAnObject, err)
 	}
-	if exact == nil {
-		return nil, errNotAnObject // null
-	}
-	o := make(object, len(exact))
-	for key, value := range exact {
-		// The exact spelling wins over another one, whatever the order.
-		if lower := strings.ToLower(key); lower == key || o[lower] == nil {
-			o[lower] = value
-		}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: more follows", errNotAnObject)
 	}
 	return o, nil
+}
+
+func (o object) add(key string, value json.RawMessage) {
+	if held, again := o[key]; again && !bytes.Equal(held, value) {
+		value = nil
+	}
+	o[key] = value
 }
 
 // text returns a string, or a number or truth value as it is spelled.

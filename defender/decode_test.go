@@ -66,7 +66,7 @@ func TestMachineAsCaptured(t *testing.T) {
 func TestWrongTypesAreLeftOut(t *testing.T) {
 	t.Parallel()
 	var a MachineAction
-	err := json.Unmarshal([]byte(`{"ID":"7","id":"8","type":"Offboard","status":null,"machineId":"ABC","title":{"x":1},
+	err := json.Unmarshal([]byte(`{"ID":"8","type":"Offboard","status":null,"machineId":"ABC","title":{"x":1},
 		"creationDateTimeUtc":17,"lastUpdateDateTimeUtc":"soon","cancellationDateTimeUtc":"2026-01-01T00:00:00",
 		"errorHResult":"0","scope":["Full"],"computerDnsName":true}`), &a)
 	if err != nil {

@@ -299,11 +299,13 @@ func TestOnlyHTTP1(t *testing.T) {
 	}
 }
 
-// tlsServer keeps its complaints about our handshakes to itself.
+// quiet is where servers write their complaints about our handshakes.
+var quiet = log.New(io.Discard, "", 0)
+
 func tlsServer(t *testing.T, h http.Handler) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = quiet
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server
