@@ -7,6 +7,8 @@ import (
 	"os/user"
 
 	"golang.org/x/term"
+
+	"offboard/journal"
 )
 
 // environment is all that the commands know of the world around them.
@@ -21,6 +23,8 @@ type environment struct {
 	logFile *logFile
 	// transport replaces the network in tests.
 	transport http.RoundTripper
+	// opened is shown each journal in tests, which spoil its disk.
+	opened func(*journal.Journal)
 }
 
 func processEnvironment() environment {

@@ -136,6 +136,9 @@ func (s *session) openJournal(o journal.Options) error {
 func (s *session) createJournal(o journal.Options) (err error) {
 	o.Operator = operator()
 	s.journal, err = journal.Open(s.path, s.tenant, o)
+	if err == nil && s.app.env.opened != nil {
+		s.app.env.opened(s.journal)
+	}
 	return err
 }
 

@@ -28,6 +28,8 @@ type virtualTenant struct {
 	list string
 	env  map[string]string
 	pipe *simulator.Pipe
+	// spoil, if set, changes the world around a command.
+	spoil func(*environment, *http.Transport)
 }
 
 func newVirtualTenant(t *testing.T, c simulator.Config) *virtualTenant {
@@ -54,11 +56,15 @@ func (v *virtualTenant) run(ctx context.Context, args ...string) (exitCode, stri
 	transport := &http.Transport{DialContext: v.pipe.DialContext, MaxIdleConnsPerHost: 64}
 	defer transport.CloseIdleConnections()
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, args, environment{
+	env := environment{
 		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr,
 		getenv:    func(name string) string { return v.env[name] },
 		transport: transport,
-	})
+	}
+	if v.spoil != nil {
+		v.spoil(&env, transport)
+	}
+	code := run(ctx, args, env)
 	return code, stdout.String(), stderr.String()
 }
 
