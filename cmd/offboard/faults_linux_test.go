@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -87,4 +90,40 @@ func TestClosedTerminal(t *testing.T) {
 		}
 		r.offboardedOnce(machines)
 	})
+}
+
+// TestSmallDisk: a real file system runs full in the middle of a campaign, is then
+// read-only, and then has room again.
+func TestSmallDisk(t *testing.T) {
+	t.Parallel()
+	const machines = 300
+	r := newRealTenant(t, quick(machines))
+	// A file system of one's own needs no privileges where user namespaces are
+	// allowed. It lives as long as the shell.
+	const script = `
+mount -t tmpfs -o size=$SIZE none "$OFFBOARD_STATE_DIR" || exit 99
+"$@"; echo "full: $?"
+mount -o remount,ro "$OFFBOARD_STATE_DIR" || exit 99
+"$@"; echo "read-only: $?"
+mount -o remount,rw,size=64m "$OFFBOARD_STATE_DIR" || exit 99
+"$@"; echo "room: $?"`
+	cmd := r.command(t.Context(), "run", r.list, "--comment", "why", "--yes", unlimited, "--settle-wait", "2s")
+	shell := exec.CommandContext(t.Context(), "sh", append([]string{"-c", script, "sh", cmd.Path}, cmd.Args[1:]...)...)
+	shell.Env = append(cmd.Env, "SIZE=400k", "OFFBOARD_STATE_DIR="+t.TempDir())
+	shell.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	var said bytes.Buffer
+	shell.Stdout, shell.Stderr = &said, &said
+	if err := shell.Run(); err != nil && !strings.Contains(said.String(), "full:") {
+		t.Skipf("this host lets nobody mount a file system (TestNamedFaults has the same with a disk in memory): %v %s", err, &said)
+	}
+	for _, want := range []string{"full: 1\n", "no space left on device", "read-only: 1\n", "read-only file system", "room: 0\n"} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, &said)
+		}
+	}
+	r.offboardedOnce(machines)
 }

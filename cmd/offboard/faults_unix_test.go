@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,13 @@ import (
 
 	"offboard/internal/simulator"
 )
+
+// slow is one whose calls overlap.
+func slow(machines int) simulator.Config {
+	c := quick(machines)
+	c.Latency = 200 * time.Millisecond
+	return c
+}
 
 // quick is a tenant that answers at once and has no limits.
 func quick(machines int) simulator.Config {
@@ -247,4 +255,51 @@ func logLines(t *testing.T, path string) string {
 		}
 	}
 	return string(text)
+}
+
+// TestFewFileDescriptors: with room for hardly a connection, then none, the run
+// waits and gives up in order, or cannot begin; once there is room it goes on.
+func TestFewFileDescriptors(t *testing.T) {
+	t.Parallel()
+	const machines = 20
+	r := newRealTenant(t, slow(machines))
+	for _, limit := range []int{11, 14, 17, 20, 23} {
+		cmd := r.command(t.Context(), "run", r.list, "--comment", "why", "--yes", unlimited, "--workers", "8", "--retry-for", "1s", "--settle-wait", "2s")
+		script := fmt.Sprintf(`ulimit -n %d && exec "$@"`, limit)
+		shell := exec.CommandContext(t.Context(), "sh", append([]string{"-c", script, "sh", cmd.Path}, cmd.Args[1:]...)...)
+		shell.Env = cmd.Env
+		var said bytes.Buffer
+		shell.Stdout, shell.Stderr = &said, &said
+		code := exitOf(t, shell.Run())
+		t.Logf("%d file descriptors: exit code %d", limit, code)
+		if code != exitOK && !strings.Contains(said.String(), "too many open files") {
+			t.Errorf("%d file descriptors: exit code %d\n%s", limit, code, &said)
+		}
+	}
+	if code, stderr := r.run(t.Context(), "run", r.list, "--comment", "why", "--yes", unlimited, "--settle-wait", "2s"); code != 0 {
+		t.Errorf("with room again: exit code %d\n%s", code, stderr)
+	}
+	r.offboardedOnce(machines)
+}
+
+// TestSuspended: the process stands still while a request is under way, for longer
+// than the request may take, and goes on.
+func TestSuspended(t *testing.T) {
+	t.Parallel()
+	const machines = 10
+	held := holdingAt(quick(machines), 5)
+	r := newRealTenant(t, held.Config)
+	s := r.start("run", r.list, "--comment", "why", "--yes", unlimited, "--timeout", "2s", "--settle-wait", "5s", "--workers", "2")
+	<-held.reached
+	s.signal(t, syscall.SIGSTOP)
+	<-time.After(3 * time.Second)
+	s.signal(t, syscall.SIGCONT)
+	close(held.goOn)
+	if code := exitOf(t, <-s.ended); code != exitOK {
+		t.Errorf("exit code %d\n%s", code, &s.stderr)
+	}
+	r.offboardedOnce(machines)
+	if counts := r.counts(); counts["accepted"] != machines {
+		t.Errorf("the journal has %v", counts)
+	}
 }
