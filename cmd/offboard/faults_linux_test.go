@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -109,7 +110,7 @@ mount -o remount,rw,size=64m "$OFFBOARD_STATE_DIR" || exit 99
 "$@"; echo "room: $?"`
 	cmd := r.command(t.Context(), "run", r.list, "--comment", "why", "--yes", unlimited, "--settle-wait", "2s")
 	shell := exec.CommandContext(t.Context(), "sh", append([]string{"-c", script, "sh", cmd.Path}, cmd.Args[1:]...)...)
-	shell.Env = append(cmd.Env, "SIZE=400k", "OFFBOARD_STATE_DIR="+t.TempDir())
+	shell.Env = slices.Concat(cmd.Env, []string{"SIZE=400k", "OFFBOARD_STATE_DIR=" + t.TempDir()})
 	shell.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
