@@ -29,7 +29,8 @@
 //
 // After a commit that failed, the journal refuses every further change with
 // [ErrStopped] until it is opened anew: a kernel may have dropped the unwritten
-// pages of a failed fsync, so that a second try proves nothing.
+// pages of a failed fsync, so that a second try proves nothing. A commit to a file
+// that is no longer the one at the journal's path has failed too: [ErrReplaced].
 //
 // # Assumptions
 //

@@ -108,7 +108,7 @@ mount -o remount,ro "$OFFBOARD_STATE_DIR" || exit 99
 "$@"; echo "read-only: $?"
 mount -o remount,rw,size=64m "$OFFBOARD_STATE_DIR" || exit 99
 "$@"; echo "room: $?"`
-	cmd := r.command(t.Context(), "run", r.list, "--comment", "why", "--yes", unlimited, "--settle-wait", "2s")
+	cmd := r.command(t.Context(), "run", r.list, "--comment", "why", "--yes", unlimited, "--settle-wait", "30s")
 	shell := exec.CommandContext(t.Context(), "sh", append([]string{"-c", script, "sh", cmd.Path}, cmd.Args[1:]...)...)
 	shell.Env = slices.Concat(cmd.Env, []string{"SIZE=400k", "OFFBOARD_STATE_DIR=" + t.TempDir()})
 	shell.SysProcAttr = &syscall.SysProcAttr{

@@ -264,7 +264,7 @@ func TestFewFileDescriptors(t *testing.T) {
 	const machines = 20
 	r := newRealTenant(t, slow(machines))
 	for _, limit := range []int{11, 14, 17, 20, 23} {
-		cmd := r.command(t.Context(), "run", r.list, "--comment", "why", "--yes", unlimited, "--workers", "8", "--retry-for", "1s", "--settle-wait", "2s")
+		cmd := r.command(t.Context(), "run", r.list, "--comment", "why", "--yes", unlimited, "--workers", "8", "--retry-for", "1s", "--settle-wait", "30s")
 		script := fmt.Sprintf(`ulimit -n %d && exec "$@"`, limit)
 		shell := exec.CommandContext(t.Context(), "sh", append([]string{"-c", script, "sh", cmd.Path}, cmd.Args[1:]...)...)
 		shell.Env = cmd.Env
@@ -276,7 +276,7 @@ func TestFewFileDescriptors(t *testing.T) {
 			t.Errorf("%d file descriptors: exit code %d\n%s", limit, code, &said)
 		}
 	}
-	if code, stderr := r.run(t.Context(), "run", r.list, "--comment", "why", "--yes", unlimited, "--settle-wait", "2s"); code != 0 {
+	if code, stderr := r.run(t.Context(), "run", r.list, "--comment", "why", "--yes", unlimited, "--settle-wait", "30s"); code != 0 {
 		t.Errorf("with room again: exit code %d\n%s", code, stderr)
 	}
 	r.offboardedOnce(machines)
@@ -289,10 +289,10 @@ func TestSuspended(t *testing.T) {
 	const machines = 10
 	held := holdingAt(quick(machines), 5)
 	r := newRealTenant(t, held.Config)
-	s := r.start("run", r.list, "--comment", "why", "--yes", unlimited, "--timeout", "2s", "--settle-wait", "5s", "--workers", "2")
+	s := r.start("run", r.list, "--comment", "why", "--yes", unlimited, "--timeout", "5s", "--settle-wait", "30s", "--workers", "2")
 	<-held.reached
 	s.signal(t, syscall.SIGSTOP)
-	<-time.After(3 * time.Second)
+	<-time.After(6 * time.Second)
 	s.signal(t, syscall.SIGCONT)
 	close(held.goOn)
 	if code := exitOf(t, <-s.ended); code != exitOK {
