@@ -3,6 +3,7 @@ package defender
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -143,8 +144,9 @@ func (c AuthConfig) complete() (AuthConfig, error) {
 	}
 	c.AuthorityURL = strings.TrimRight(orDefault(c.AuthorityURL, public.AuthorityURL), "/")
 	c.Scope = orDefault(c.Scope, public.Scope)
-	if !strings.HasPrefix(c.AuthorityURL, "https://") {
-		return c, fmt.Errorf("%w: the authority must begin with https://", ErrConfig)
+	if u, err := url.Parse(c.AuthorityURL); err != nil || u.Scheme != "https" || u.User != nil {
+		// The parser's error quotes the address, which may hold a password.
+		return c, fmt.Errorf("%w: the authority must begin with https:// and a host", ErrConfig)
 	}
 	for _, need := range c.needs() {
 		if need.value == "" {

@@ -87,6 +87,8 @@ func TestNewTokensRefuses(t *testing.T) {
 		{Method: AuthDeviceCode, TenantID: "t", ClientID: "c"},
 		{Method: AuthDeviceCode, DevicePrompt: func(string) {}},
 		{Token: "x", AuthorityURL: "http://login.example.com"},
+		{Token: "x", AuthorityURL: "https://user:password@login.example.com"},
+		{Token: "x", AuthorityURL: "https://%zz"},
 	} {
 		if s, err := NewTokens(c); !errors.Is(err, ErrConfig) || s != nil {
 			t.Errorf("%s: %v", c, err)

@@ -123,7 +123,17 @@ func (c *Client) exchange(ctx context.Context, k call, token string) (a answer) 
 		limit = k.limit
 	}
 	a.body, a.err = readBounded(resp.Body, limit)
+	a.body = withoutToken(a.body, token)
 	return a
+}
+
+// withoutToken keeps a token that an answer echoes out of whatever is made of the
+// answer, and out of what the caller keeps of it.
+func withoutToken(body []byte, token string) []byte {
+	if len(token) < shortestSecret || !bytes.Contains(body, []byte(token)) {
+		return body
+	}
+	return bytes.ReplaceAll(body, []byte(token), []byte(redaction))
 }
 
 func (c *Client) request(ctx context.Context, k call, token string) (*http.Request, error) {

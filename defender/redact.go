@@ -12,17 +12,23 @@ const redaction = "[redacted]"
 // Anything shorter would mutilate them, and is no secret.
 const shortestSecret = 4
 
-// looksSecret finds what nobody told us of: JSON web tokens, bearer headers and
-// the secret fields of a sign-in request.
+// looksSecret finds what nobody told us of: JSON web tokens, authorisation
+// headers, a password in an address and the secret fields of a sign-in request.
 var looksSecret = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{5,}(\.[A-Za-z0-9_-]*)*` +
 	`|(?i:\bbearer\s+)[^\s"']+` +
+	`|(?i:\bauthorization["']?\s*[=:]\s*["']?(basic|negotiate|ntlm)\s+)[^\s"']+` +
+	`|//[^\s/"'@]+@` +
 	`|(?i:\b(client_secret|client_assertion|password|refresh_token|access_token|device_code)["']?\s*[=:]\s*["']?)[^\s"'&,}]+`)
 
-// redact takes the given secrets, and all that looks like one, out of a text.
+// redact takes the given secrets, encoded or not, and all that looks like one, out
+// of a text.
 func redact(text string, secrets ...string) string {
 	for _, secret := range secrets {
-		if len(secret) >= shortestSecret {
-			text = strings.ReplaceAll(text, secret, redaction)
+		if len(secret) < shortestSecret {
+			continue
+		}
+		for _, disguise := range disguises(secret) {
+			text = strings.ReplaceAll(text, disguise, redaction)
 		}
 	}
 	return looksSecret.ReplaceAllString(text, redaction)
