@@ -50,7 +50,7 @@ func (a AmbiguousRow) String() string {
 		if i > 0 {
 			b.WriteString("; ")
 		}
-		fmt.Fprintf(&b, "%s %q last seen %s %s", m.ID, m.ComputerDNSName, m.LastSeen.UTC().Format(time.DateTime), m.HealthStatus)
+		fmt.Fprintf(&b, "%s %q last seen %s %q", m.ID, m.ComputerDNSName, m.LastSeen.UTC().Format(time.DateTime), m.HealthStatus)
 	}
 	return b.String()
 }

@@ -16,9 +16,9 @@ type environment struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
-	// interactive says that a person can answer; terminal that one reads
-	// stderr; attached that a terminal is there at all.
-	interactive, terminal, attached bool
+	// interactive says that a person can answer; terminal and display that one
+	// reads stderr and stdout; attached that a terminal is there at all.
+	interactive, terminal, display, attached bool
 	// logFile is open if it was asked for.
 	logFile *logFile
 	// transport replaces the network in tests.
@@ -32,9 +32,16 @@ func processEnvironment() environment {
 	return environment{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		getenv:      os.Getenv,
-		interactive: in && err, terminal: err, attached: in || out || err,
+		interactive: in && err, terminal: err, display: out, attached: in || out || err,
 		logFile: new(logFile),
 	}
+}
+
+// screened is the environment with nothing left on its streams that a terminal
+// would obey.
+func (e environment) screened() environment {
+	e.stdout, e.stderr = &screen{w: e.stdout}, &screen{w: e.stderr}
+	return e
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// newLogger takes the environment with its bare streams: colours are escapes too.
 func newLogger(env environment, format string, level zerolog.Level) zerolog.Logger {
 	return loggerTo(onStderr(env, format), level)
 }
@@ -15,15 +16,24 @@ func loggerTo(w io.Writer, level zerolog.Level) zerolog.Logger {
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }
 
+// onStderr is how the log is shown; workers log at the same time.
 func onStderr(env environment, format string) io.Writer {
-	w := zerolog.SyncWriter(env.stderr) // workers log at the same time
 	if onConsole(env, format) {
 		return zerolog.ConsoleWriter{
-			Out: w, TimeFormat: time.TimeOnly,
-			NoColor: !env.terminal || env.getenv("NO_COLOR") != "",
+			Out: zerolog.SyncWriter(env.stderr), TimeFormat: time.TimeOnly,
+			NoColor:       !env.terminal || env.getenv("NO_COLOR") != "",
+			FormatPrepare: screenMessage,
 		}
 	}
-	return w
+	return zerolog.SyncWriter(&screen{w: env.stderr})
+}
+
+// screenMessage does for a message what the console form does for fields only.
+func screenMessage(event map[string]any) error {
+	if message, ok := event[zerolog.MessageFieldName].(string); ok {
+		event[zerolog.MessageFieldName] = harmless(message)
+	}
+	return nil
 }
 
 func onConsole(env environment, format string) bool {
@@ -41,13 +51,14 @@ func (a *app) configureLog() error {
 		return usageError("--log-level %q is not trace, debug, info, warn or error", a.logLevel)
 	}
 	if a.logFile == "" {
-		a.log = newLogger(a.env, a.logFormat, level)
+		a.log = newLogger(a.raw, a.logFormat, level)
 		return nil
 	}
 	if err := a.env.logFile.open(a.logFile); err != nil {
 		return usageError("--log-file: %w", err)
 	}
-	a.log = loggerTo(zerolog.MultiLevelWriter(a.env.logFile, urgent(onStderr(a.env, a.logFormat))), level)
+	file := &screen{w: a.env.logFile} // it is read on terminals
+	a.log = loggerTo(zerolog.MultiLevelWriter(file, urgent(onStderr(a.raw, a.logFormat))), level)
 	return nil
 }
 

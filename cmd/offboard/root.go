@@ -15,7 +15,8 @@ import (
 
 // app is what the commands share.
 type app struct {
-	env environment
+	env environment // its streams are screened
+	raw environment // for what has to arrive byte for byte
 	log zerolog.Logger
 
 	logFormat, logLevel, logFile string
@@ -23,7 +24,7 @@ type app struct {
 
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, env environment) (code exitCode) {
-	a := &app{env: env, log: newLogger(env, "auto", zerolog.InfoLevel)}
+	a := &app{env: env.screened(), raw: env, log: newLogger(env, "auto", zerolog.InfoLevel)}
 	defer func() {
 		if value := recover(); value != nil {
 			err := runner.Recovered(value)
@@ -34,8 +35,8 @@ func run(ctx context.Context, args []string, env environment) (code exitCode) {
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(env.stdin)
-	root.SetOut(env.stdout)
-	root.SetErr(env.stderr)
+	root.SetOut(a.env.stdout)
+	root.SetErr(a.env.stderr)
 	err := root.ExecuteContext(ctx)
 	if decided := new(commandError); err != nil && ctx.Err() != nil && !errors.As(err, &decided) {
 		err = stoppedBy(context.Cause(ctx), err) // which signal it was
