@@ -108,7 +108,8 @@ func (c AuthConfig) describe(err error) string {
 	}
 	// A rotated secret is no longer the one that was sent, yet worth hiding.
 	secret, _ := c.readSecret()
-	return words(redact(text, c.ClientSecret, secret, c.CertificatePassword))
+	secrets := append(proxySecrets(c.Transport, c.AuthorityURL), c.ClientSecret, secret, c.CertificatePassword)
+	return words(redact(text, secrets...))
 }
 
 func (c AuthConfig) signInHint(code string) string {

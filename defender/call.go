@@ -93,7 +93,7 @@ func (c *Client) do(ctx context.Context, k call) error {
 	if m == Applied {
 		return nil
 	}
-	return failure(ctx, k.op, a, m, p.token.Value)
+	return failure(ctx, k.op, a, m, append(proxySecrets(c.transport, c.root), p.token.Value)...)
 }
 
 // exchange sends the request and reads the answer to its end, whatever happens.
@@ -178,12 +178,12 @@ func (e *timeoutError) Error() string { return fmt.Sprintf("no complete answer w
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // failure describes an answer that does not mean [Applied].
-func failure(caller context.Context, op string, a answer, m Meaning, token string) *Error {
+func failure(caller context.Context, op string, a answer, m Meaning, secrets ...string) *Error {
 	e := parseEnvelope(a.body)
 	failed := &Error{
 		Op: op, Meaning: m, Status: a.status,
-		Code: words(redact(e.code, token)), Message: words(redact(e.message, token)), Target: words(redact(e.target, token)),
-		Err: reason(caller, a, m, token),
+		Code: words(redact(e.code, secrets...)), Message: words(redact(e.message, secrets...)), Target: words(redact(e.target, secrets...)),
+		Err: reason(caller, a, m, secrets),
 	}
 	if a.status == http.StatusTooManyRequests {
 		failed.RetryAfter = retryAfter(a.header, e.message, time.Now())
@@ -194,16 +194,16 @@ func failure(caller context.Context, op string, a answer, m Meaning, token strin
 }
 
 // reason is what went wrong beyond what the service itself said.
-func reason(caller context.Context, a answer, m Meaning, token string) error {
+func reason(caller context.Context, a answer, m Meaning, secrets []string) error {
 	switch {
 	case a.status == 0 && m == Stop:
-		return fmt.Errorf("%w: %w", ErrUntrusted, safely(a.err, token))
+		return fmt.Errorf("%w: %w", ErrUntrusted, safely(a.err, secrets...))
 	case a.status == 0 && m == NotApplied && caller.Err() == nil:
-		return fmt.Errorf("%w: %w", ErrUnreachable, safely(a.err, token))
+		return fmt.Errorf("%w: %w", ErrUnreachable, safely(a.err, secrets...))
 	case a.err != nil:
-		return safely(a.err, token)
+		return safely(a.err, secrets...)
 	case a.unfit != nil:
-		return fmt.Errorf("%w: %w", ErrUnfit, safely(a.unfit, token))
+		return fmt.Errorf("%w: %w", ErrUnfit, safely(a.unfit, secrets...))
 	}
 	return nil
 }

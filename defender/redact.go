@@ -1,7 +1,10 @@
 package defender
 
 import (
+	"encoding/base64"
 	"errors"
+	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 )
@@ -32,6 +35,26 @@ func redact(text string, secrets ...string) string {
 		}
 	}
 	return looksSecret.ReplaceAllString(text, redaction)
+}
+
+// proxySecrets are what the proxy to an address is signed in to with, if there is
+// one: it may repeat the password, or the header that holds it.
+func proxySecrets(transport http.RoundTripper, address string) []string {
+	t, ok := transport.(*http.Transport)
+	if !ok || t.Proxy == nil {
+		return nil
+	}
+	target, err := url.Parse(address)
+	if err != nil {
+		return nil
+	}
+	proxy, err := t.Proxy(&http.Request{Method: http.MethodGet, URL: target})
+	if err != nil || proxy == nil || proxy.User == nil {
+		return nil
+	}
+	password, _ := proxy.User.Password()
+	header := base64.StdEncoding.EncodeToString([]byte(proxy.User.Username() + ":" + password))
+	return []string{header, password}
 }
 
 // cause is an error from elsewhere whose text is free of secrets. errors.Is sees

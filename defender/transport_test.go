@@ -33,7 +33,7 @@ func TestCAFile(t *testing.T) {
 // a sign-in was sent nothing of the request.
 func TestProxy(t *testing.T) {
 	t.Parallel()
-	proxy := rawServer(t, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+	proxy := rawServer(t, "HTTP/1.1 407 not user:"+canary+"\r\nContent-Length: 0\r\n\r\n")
 	asked := ""
 	transport, err := NewTransport("", func(r *http.Request) (*url.URL, error) {
 		asked = r.URL.Host
