@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -28,10 +29,11 @@ func onStderr(env environment, format string) io.Writer {
 	return zerolog.SyncWriter(&screen{w: env.stderr})
 }
 
-// screenMessage does for a message what the console form does for fields only.
+// screenMessage does for a message what the console form does for fields only, and
+// sets its further lines back, so that none of them passes for one of the log.
 func screenMessage(event map[string]any) error {
 	if message, ok := event[zerolog.MessageFieldName].(string); ok {
-		event[zerolog.MessageFieldName] = harmless(message)
+		event[zerolog.MessageFieldName] = strings.ReplaceAll(harmless(message), "\n", "\n    ")
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -60,7 +61,8 @@ func voices() []voice {
 		{name: "an answer that is cut off", applies: isCall, say: func(w http.ResponseWriter, text string) {
 			raw(w, "HTTP/1.1 500 X\r\nContent-Length: 9999\r\n\r\n"+envelope("X", text))
 		}},
-		{name: "no answer in time", applies: isCall, say: func(http.ResponseWriter, string) { panic(http.ErrAbortHandler) }},
+		{name: "no answer", applies: isCall, say: func(http.ResponseWriter, string) { panic(http.ErrAbortHandler) }},
+		{name: "no answer in time", applies: isCall, say: func(w http.ResponseWriter, _ string) { taken(w) }},
 		{name: "a certificate that cannot be trusted", through: failing(func(r *http.Request) error {
 			return &url.Error{Op: "Post", URL: r.URL.String(), Err: fmt.Errorf("%w: %s", x509.UnknownAuthorityError{}, r.Header)}
 		})},
@@ -132,12 +134,18 @@ func success(w http.ResponseWriter, text string) {
 
 // raw writes to the connection itself.
 func raw(w http.ResponseWriter, text string) {
+	conn := taken(w)
+	_, _ = io.WriteString(conn, text)
+	_ = conn.Close()
+}
+
+// taken returns the connection, on which the server says nothing any more.
+func taken(w http.ResponseWriter) net.Conn {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(err)
 	}
-	_, _ = io.WriteString(conn, text)
-	_ = conn.Close()
+	return conn
 }
 
 // broken is a transport that fails the client instead of the tenant.
