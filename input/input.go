@@ -60,7 +60,7 @@ type Options struct {
 	// *BadRowsError after it has read the whole list.
 	SkipBadRows bool
 	// Rejects, if set, gets every bad row as CSV with the columns file, line, column and reason, under a header, safe
-	// to open in a spreadsheet.
+	// to open in a spreadsheet. That is a report and no list: the rows are to be corrected where they came from.
 	Rejects io.Writer
 	// IncludeNotOnboarded puts machines into List.Machines although the list says that they are not onboarded.
 	IncludeNotOnboarded bool

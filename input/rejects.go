@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -51,7 +52,7 @@ func (r *rejects) write(b BadRow) {
 	}
 	cells := []string{b.File, strconv.Itoa(b.Line), b.Column, b.Reason}
 	for i, cell := range cells {
-		cells[i] = neutralise(cell)
+		cells[i] = neutralise(printable(cell))
 	}
 	_ = r.out.Write(cells)
 }
@@ -67,12 +68,18 @@ func (r *rejects) flush() error {
 	return nil
 }
 
-// neutralise keeps a spreadsheet from taking a cell for a formula. Spreadsheets look past leading blanks, so does this.
+// formula finds what a spreadsheet may take for one: at the beginning of a cell, looking past blanks as spreadsheets
+// do, and after what other spreadsheets end a cell at.
+var formula = regexp.MustCompile(`(^|[;\t\r\n])([\s\v\x{85}\x{feff}\pZ]*)([=+\-@＝＋－＠])`)
+
+// neutralise keeps a spreadsheet from taking a cell, or a part of it, for a formula. An apostrophe before it makes it
+// text. A cell that begins with a tab or a line break gets one too.
 func neutralise(cell string) string {
-	text := strings.TrimLeft(cell, " \t\r\n\v\f\u00a0\ufeff")
-	formula := text != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(text)[0])
-	if formula || strings.HasPrefix(cell, "\t") || strings.HasPrefix(cell, "\r") || strings.HasPrefix(cell, "\n") {
-		return "'" + cell
+	if cell != "" && strings.IndexByte("\t\r\n", cell[0]) >= 0 {
+		cell = "'" + cell
+	}
+	for formula.MatchString(cell) { // one may be hidden by the blanks before another
+		cell = formula.ReplaceAllString(cell, "$1'$2$3")
 	}
 	return cell
 }

@@ -4,13 +4,16 @@ import (
 	"encoding/csv"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 func TestNeutralise(t *testing.T) {
 	t.Parallel()
 	for cell, want := range map[string]string{
 		"": "", "pc-001": "pc-001", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@a": "'@a", "\ta": "'\ta", "\ra": "'\ra",
-		"  =1": "'  =1", "\n=1": "'\n=1", "\u00a0=1": "'\u00a0=1", "＝1": "'＝1", "a=1": "a=1",
+		"  =1": "'  =1", "\n=1": "'\n'=1", "\u00a0=1": "'\u00a0=1", "＝1": "'＝1", "a=1": "a=1",
+		"\u2003=1": "'\u2003=1", "x;=1": "x;'=1", "x; \t@1": "x;' \t'@1", "x\n-1": "x\n'-1", "a, -1": "a, -1", "1-2": "1-2", "\n;=": "'\n;'=",
 	} {
 		if got := neutralise(cell); got != want {
 			t.Errorf("%q: got %q, want %q", cell, got, want)
@@ -34,8 +37,13 @@ func FuzzRejects(f *testing.F) {
 			t.Fatalf("%d rows, %v", len(rows), err)
 		}
 		for _, cell := range rows[1] {
-			if text := strings.TrimLeft(cell, " \t\r\n"); text != "" && strings.IndexByte("=+-@", text[0]) >= 0 {
-				t.Errorf("cell %q begins like a formula", cell)
+			for _, part := range strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune(";\t\r\n", r) }) {
+				if text := strings.TrimSpace(part); text != "" && strings.IndexByte("=+-@", text[0]) >= 0 {
+					t.Errorf("cell %q has a part like a formula", cell)
+				}
+			}
+			if strings.ContainsFunc(cell, func(r rune) bool { return !unicode.IsPrint(r) && r != utf8.RuneError }) {
+				t.Errorf("cell %q holds what a terminal would obey", cell)
 			}
 		}
 	})
