@@ -2,6 +2,9 @@ package defender
 
 import (
 	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -73,4 +76,67 @@ func FuzzList(f *testing.F) {
 			}
 		}
 	})
+}
+
+// seen is a transport that takes note of where a request goes, and fails.
+type seen struct{ url *url.URL }
+
+func (s *seen) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.url = r.URL
+	return nil, errors.New("seen")
+}
+
+// FuzzRequest: no id makes a request but one whose path is the template with the
+// id in its place, and no name is anything but a string within the filter.
+func FuzzRequest(f *testing.F) {
+	for _, text := range []string{
+		machine, strings.ToUpper(machine), machine + "/../../x", "..", "%2e%2e", machine[:39] + "/", machine + "\n", "a?b=c", "a#b",
+		"o'neill", "' or '1' eq '1", "x'&$top=1", "a+b c%20", "\x00\xff", "", "№ 5", "a;b",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var s seen
+		c := newClient(t, "https://api.example.com", &s)
+		for template, call := range map[string]func() error{
+			"/api/machines/" + text + "/offboard":      func() error { _, err := c.Offboard(t.Context(), text, "why"); return err },
+			"/api/machineactions/" + text:              func() error { _, err := c.Action(t.Context(), text); return err },
+			"/api/machineactions/" + text + "/cancel/": func() error { _, err := c.Cancel(t.Context(), text, "why"); return err },
+		} {
+			s.url = nil
+			err := call()
+			sent := s.url != nil
+			if sent == errors.Is(err, ErrInput) {
+				t.Fatalf("%q: sent is %t, %v", text, sent, err)
+			}
+			if sent && (s.url.RequestURI() != strings.TrimSuffix(template, "/") || s.url.Host != "api.example.com" || strings.Trim(text, ids) != "") {
+				t.Fatalf("%q went to %s", text, s.url)
+			}
+		}
+		_, _ = c.Machines(t.Context(), MachineFilter{ComputerDNSName: text, OnboardingStatus: Onboarded}, Page{Top: 7})
+		checkFilter(t, text, s.url)
+	})
+}
+
+const ids = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"
+
+// checkFilter reads the filter back as OData does: a quote within a string is two.
+func checkFilter(t *testing.T, name string, u *url.URL) {
+	t.Helper()
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil || u.EscapedPath() != "/api/machines" || len(q) != 2 || q.Get("$top") != "7" || u.Fragment != "" {
+		t.Fatalf("%q went to %s, %v", name, u, err)
+	}
+	const before, after = "computerDnsName eq '", "' and onboardingStatus eq 'Onboarded'"
+	filter := q.Get("$filter")
+	if name == "" {
+		return
+	}
+	if !strings.HasPrefix(filter, before) || !strings.HasSuffix(filter, after) {
+		t.Fatalf("%q is asked for by %q", name, filter)
+	}
+	inner := strings.TrimSuffix(strings.TrimPrefix(filter, before), after)
+	if strings.Contains(strings.ReplaceAll(inner, "''", ""), "'") || strings.ReplaceAll(inner, "''", "'") != name {
+		t.Fatalf("%q is asked for by %q", name, filter)
+	}
 }
