@@ -38,7 +38,8 @@ type AuthConfig struct {
 	// identity ClientID picks a user-assigned one, for a device code it is the
 	// app to sign in to.
 	TenantID, ClientID string
-	// ClientSecret, or the file that holds it, read again at each sign-in.
+	// ClientSecret, or the file that holds it, read again at each sign-in. A file
+	// that others can read fails with [ErrExposed], as do those below.
 	ClientSecret     string `json:"-"`
 	ClientSecretFile string
 	// CertificatePath is a PEM or PKCS#12 file with certificate and private key.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -57,7 +56,7 @@ func (c AuthConfig) readSecret() (string, error) {
 }
 
 func (c AuthConfig) certificate() (azcore.TokenCredential, error) {
-	data, err := os.ReadFile(c.CertificatePath)
+	data, err := readPrivate(c.CertificatePath)
 	if err != nil {
 		return nil, err
 	}
@@ -117,24 +116,4 @@ func (c AuthConfig) knownAuthority() bool {
 	return err == nil && slices.Contains([]string{
 		"login.microsoftonline.com", "login.microsoftonline.us", "login.microsoft.com", "login.windows.net",
 	}, strings.ToLower(u.Host))
-}
-
-// longestSecret bounds a file with a token or a client secret, in bytes.
-const longestSecret = 1 << 20
-
-func readSecretFile(path string) (string, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }()
-	data, err := readBounded(f, longestSecret)
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimSpace(strings.TrimPrefix(string(data), "\ufeff"))
-	if secret == "" {
-		return "", fmt.Errorf("%s is empty", path)
-	}
-	return secret, nil
 }

@@ -81,7 +81,11 @@ func (c AuthConfig) failure(err error, seen *sighting) *Error {
 	text := c.describe(err)
 	failed := &Error{Op: opSignIn, Meaning: Stop, Code: entraCode.FindString(text), Message: text, Err: ErrSignIn}
 	status, broken := seen.last()
+	var file *exposed
 	switch {
+	case errors.As(err, &file):
+		failed.Message, failed.Err = "", fmt.Errorf("%w: %w", ErrSignIn, safely(file))
+		failed.Hint = file.hint()
 	case untrusted(broken):
 		failed.Err = fmt.Errorf("%w: %w", ErrSignIn, ErrUntrusted)
 		failed.Hint = hint(failed)

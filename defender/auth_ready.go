@@ -2,6 +2,7 @@ package defender
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -29,10 +30,12 @@ func (r *readyToken) Token(context.Context) (AccessToken, error) {
 	}
 	value, err := r.read()
 	if err != nil {
-		return AccessToken{}, &Error{
-			Op: opSignIn, Meaning: Stop, Err: fmt.Errorf("%w: %w", ErrSignIn, safely(err)),
-			Hint: "put a token into the file that OFFBOARD_TOKEN_FILE names",
+		hint := "put a token into the file that OFFBOARD_TOKEN_FILE names"
+		var file *exposed
+		if errors.As(err, &file) {
+			hint = file.hint()
 		}
+		return AccessToken{}, &Error{Op: opSignIn, Meaning: Stop, Err: fmt.Errorf("%w: %w", ErrSignIn, safely(err)), Hint: hint}
 	}
 	if value == r.refused {
 		return AccessToken{}, &Error{
