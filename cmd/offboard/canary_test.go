@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"offboard/internal/proof"
 	"offboard/internal/simulator"
@@ -173,6 +176,29 @@ func TestNoSecretLeaves(t *testing.T) {
 	}
 	row.Controls, row.Caught = leakControls(t)
 	proof.Report(t, row)
+}
+
+// TestNoSecretIsAFlag: every process of the host can read arguments, and shells
+// remember them.
+func TestNoSecretIsAFlag(t *testing.T) {
+	t.Parallel()
+	a := &app{env: environment{stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }}}
+	secret, checked := regexp.MustCompile(`secret|token|password|key`), 0
+	var check func(*cobra.Command)
+	check = func(c *cobra.Command) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if checked++; secret.MatchString(f.Name) {
+				t.Errorf("%s --%s", c.CommandPath(), f.Name)
+			}
+		})
+		for _, child := range c.Commands() {
+			check(child)
+		}
+	}
+	check(a.rootCommand())
+	if checked < 50 {
+		t.Errorf("only %d flags were found", checked)
+	}
 }
 
 // leakControls are leaks that must be found: in each disguise from a log line of
