@@ -13,8 +13,8 @@ import (
 // bytes.
 const longestSecret = 1 << 20
 
-// ErrExposed: a file with a secret can be read by others than its owner. Windows
-// does not tell; there a file has the rights of its directory.
+// ErrExposed means that others than its owner can read a file with a secret.
+// Windows does not tell; there a file has the rights of its directory.
 var ErrExposed = errors.New("others can read the file")
 
 // exposed is the error about a file that others can read.

@@ -75,6 +75,7 @@ type leakCase struct {
 // run carries a campaign out against a tenant that repeats what it is told, looks
 // at everything afterwards, and returns all that was written.
 func (c leakCase) run(t *testing.T) (secrets canaries, written map[string][]byte, said int) {
+	t.Helper()
 	v := newVirtualTenant(t, simulator.Config{Machines: 6, Seed: 1, ClientSecret: tenantSecret, Latency: 100 * time.Millisecond, SettleAfter: -1, AcceptDuplicates: true})
 	v.close()
 	tap := &wiretap{next: v.sim, voice: c.voice, secrets: canaries{}}

@@ -69,6 +69,7 @@ func checkJSONLines(t *testing.T, where string, data []byte) {
 
 // hostileCommands runs every command on hostile things.
 func hostileCommands(t *testing.T, form string, written map[string][]byte) {
+	t.Helper()
 	v := newVirtualTenant(t, simulator.Config{Machines: 5, Seed: 1, Latency: 100 * time.Millisecond, SettleAfter: -1})
 	v.close()
 	tap := &wiretap{next: v.sim, secrets: canaries{}, voice: voice{applies: isOrder, say: func(w http.ResponseWriter, _ string) {

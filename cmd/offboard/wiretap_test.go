@@ -196,6 +196,7 @@ func signIns() []credentials {
 	return []credentials{
 		readyToken,
 		{"token file", false, false, func(t *testing.T, v *virtualTenant, tap *wiretap) {
+			t.Helper()
 			v.env["OFFBOARD_TOKEN_FILE"] = secretFile(t, tap.token(v)+"\n")
 		}},
 		{"client secret", true, false, func(_ *testing.T, v *virtualTenant, tap *wiretap) {
@@ -219,7 +220,7 @@ func signIns() []credentials {
 			v.env["AZURE_CLIENT_CERTIFICATE_PASSWORD"] = "canary-certificate-password"
 			tap.tell("the certificate's password", "canary-certificate-password")
 		}},
-		{"behind a proxy", false, false, func(t *testing.T, v *virtualTenant, tap *wiretap) {
+		{"behind a proxy", false, false, func(_ *testing.T, v *virtualTenant, tap *wiretap) {
 			v.env["OFFBOARD_TOKEN"] = tap.token(v)
 			v.env["OFFBOARD_API_URL"] = "http://localhost"
 			tap.proxyURL = &url.URL{Scheme: "http", Host: "proxy.example", User: url.UserPassword("user", "canary-proxy-password")}
@@ -233,7 +234,8 @@ func certificate(t *testing.T, v *virtualTenant, tap *wiretap) {
 	asApp(v)
 	key := privateKey()
 	v.env["AZURE_CLIENT_CERTIFICATE_PATH"] = secretFile(t, key)
-	tap.tell("the key", strings.Split(key[strings.Index(key, "PRIVATE KEY"):], "\n")[3])
+	_, lines, _ := strings.Cut(key, "PRIVATE KEY-----\n")
+	tap.tell("the key", strings.Split(lines, "\n")[3])
 }
 
 func secretFile(t *testing.T, content string) string {
