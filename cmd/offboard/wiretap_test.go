@@ -210,12 +210,14 @@ func signIns() []credentials {
 			tap.tell("the wrong secret", "canary/wrong+secret")
 		}},
 		{"client secret file", true, false, func(t *testing.T, v *virtualTenant, tap *wiretap) {
+			t.Helper()
 			asApp(v)
 			v.env["OFFBOARD_CLIENT_SECRET_FILE"] = secretFile(t, tenantSecret+"\n")
 			tap.tell("the client secret", tenantSecret)
 		}},
-		{"certificate", true, false, func(t *testing.T, v *virtualTenant, tap *wiretap) { certificate(t, v, tap) }},
+		{"certificate", true, false, certificate},
 		{"certificate and a password that it does not have", true, true, func(t *testing.T, v *virtualTenant, tap *wiretap) {
+			t.Helper()
 			certificate(t, v, tap)
 			v.env["AZURE_CLIENT_CERTIFICATE_PASSWORD"] = "canary-certificate-password"
 			tap.tell("the certificate's password", "canary-certificate-password")
