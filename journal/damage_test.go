@@ -215,7 +215,7 @@ func runReader(t *testing.T, role, dir string, first int, seen map[string]int) i
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
-	limit := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	limit := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	defer limit.Stop()
 	n := 0
 	for scanner := bufio.NewScanner(out); scanner.Scan(); n++ {

@@ -34,7 +34,7 @@ const sector = 512 // bytes that a disk writes whole or not at all
 // but the writes, between which the protocol says where they are.
 func TestPowerLoss(t *testing.T) {
 	t.Parallel()
-	tape := recordWrites(t, proof.Cases(36, 120))
+	tape := recordWrites(t, proof.Cases(28, 120))
 	images := proof.Cases(250, 2500)
 	if images <= len(tape.writes) {
 		t.Errorf("%d images for %d prefixes", images, len(tape.writes)+1)

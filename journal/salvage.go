@@ -306,5 +306,9 @@ func finishSalvage(ctx context.Context, path string, o Options) error {
 	if err == nil {
 		_, err = j.Check(ctx)
 	}
-	return errors.Join(err, j.Close())
+	err = errors.Join(err, j.Close())
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("what was salvaged makes no journal: %v", err) //nolint:errorlint // the damaged journal's state is another matter than the new one's
+	}
+	return err
 }

@@ -123,17 +123,17 @@ type sampleKey struct {
 	machine  int
 }
 
-const plannedMachine, excludedMachine = 290, 299
+const plannedMachine, excludedMachine = 145, 149
 
 // salvageSample returns a closed journal with machines in all states, on many
-// pages, and what each is.
+// pages, and what each is. Beside it lies an older copy, without the last intents.
 func salvageSample(tb testing.TB) (string, map[sampleKey]journal.State) {
 	tb.Helper()
 	now := newClock()
 	path := filepath.Join(tb.TempDir(), "sample.journal")
 	j, err := journal.Open(path, contoso, journal.Options{Now: now.Now})
 	must(tb, err)
-	list := machines(300)
+	list := machines(150)
 	list[excludedMachine].Exclude = "not onboarded"
 	spring := started(tb, j, "spring", list)
 	must(tb, spring.Update(func(i *journal.Info) error { i.TenantRead = now.Now(); return nil }))
@@ -141,15 +141,16 @@ func salvageSample(tb testing.TB) (string, map[sampleKey]journal.State) {
 		{"begin", "accept", "succeeded"}, {"begin", "reject"}, {"begin", "doubt"}, {"begin", "doubt", "accept"},
 		{"begin", "release"}, {"begin"}, {"adopt"}, {"begin", "accept"}, {"begin", "release", "begin", "accept"},
 	}
-	for n := range 180 {
+	for n := range 90 {
 		for _, step := range steps[n%len(steps)] {
 			now.advance(time.Second)
 			must(tb, operate(spring, id(n), step))
 		}
 	}
 	now.advance(time.Second)
-	summer := started(tb, j, "summer", list[100:200])
-	for n := 181; n < 195; n++ {
+	summer := started(tb, j, "summer", list[60:120])
+	copyFile(tb, path, path+".older")
+	for n := 91; n < 105; n++ {
 		now.advance(time.Second)
 		must(tb, operate(summer, id(n), "begin"))
 	}
@@ -174,13 +175,14 @@ func salvageSample(tb testing.TB) (string, map[sampleKey]journal.State) {
 func TestSalvage(t *testing.T) {
 	t.Parallel()
 	path, _ := salvageSample(t)
-	images := proof.Cases(80, 2000)
+	images := proof.Cases(48, 2000)
 	row := proof.Row{Promise: proof.AtMostOnce, Harness: "salvage of a damaged journal", Cases: images, Faults: images, Controls: 1}
 	seen := map[string]int{}
-	for first := 0; first < images; first += 40 {
+	for first := 0; first < images; first += 48 {
 		dir := t.TempDir()
 		copyFile(t, path, filepath.Join(dir, "whole"))
-		n := min(40, images-first)
+		copyFile(t, path+".older", filepath.Join(dir, "older"))
+		n := min(48, images-first)
 		damageInManyWays(t, dir, n, rand.New(rand.NewPCG(7, uint64(first))))
 		batch := map[string]int{}
 		for count(batch) < n {
@@ -197,7 +199,7 @@ func TestSalvage(t *testing.T) {
 		must(t, os.RemoveAll(dir))
 	}
 	t.Log(seen)
-	if seen["complete"] == 0 || seen["doubtful"] == 0 {
+	if seen["doubtful"] == 0 {
 		t.Errorf("results %v", seen)
 	}
 	row.Violations = images - seen["complete"] - seen["doubtful"] - seen["nothing"]
@@ -208,6 +210,8 @@ func TestSalvage(t *testing.T) {
 func damageInManyWays(t *testing.T, dir string, images int, random *rand.Rand) {
 	t.Helper()
 	whole, err := os.ReadFile(filepath.Join(dir, "whole"))
+	must(t, err)
+	older, err := os.ReadFile(filepath.Join(dir, "older"))
 	must(t, err)
 	page := os.Getpagesize()
 	for n := range images {
@@ -225,9 +229,9 @@ func damageInManyWays(t *testing.T, dir string, images int, random *rand.Rand) {
 				for p := 2; p < len(image)/page; p += 1 + random.IntN(8) {
 					clear(image[p*page:][:page])
 				}
-			case 5:
-				clear(image[random.IntN(2)*page:][:page]) // a meta page
-				copy(image[at/page*page:][:page], whole[random.IntN(len(whole)/page)*page:])
+			case 5: // old pages, and a meta page lost
+				image = bytes.Clone(older)
+				clear(image[random.IntN(2)*page:][:page])
 			case 6:
 				for i := range image[at/page*page:][:page] {
 					image[at/page*page+i] = byte(random.Uint32())
@@ -328,7 +332,7 @@ func statesOf(path string) (map[sampleKey]journal.State, error) {
 	}
 	defer j.Close()
 	numbers := map[string]int{}
-	for n := range 300 {
+	for n := range 150 {
 		numbers[id(n)] = n
 	}
 	states := map[sampleKey]journal.State{}
