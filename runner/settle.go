@@ -197,7 +197,7 @@ func (s *settler) unanswered(ctx context.Context, d *doubt, cause error) error {
 	e, _ := asDefender(cause)
 	switch {
 	case ctx.Err() != nil:
-		return nil
+		return nil //nolint:nilerr // stopped, which is no fault of the list
 	case errors.Is(cause, defender.ErrForbidden):
 		s.goBlind()
 	case errors.Is(cause, ErrUnreachable):
