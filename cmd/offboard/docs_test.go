@@ -94,6 +94,27 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
+// TestNamedTestsExist: whatever a document says is shown by a test is.
+func TestNamedTestsExist(t *testing.T) {
+	t.Parallel()
+	tests, found := testsOfTheModule(t), 0
+	name := regexp.MustCompile("`((?:Test|Fuzz)\\w+|\\w+\\.txtar)")
+	for _, document := range documents(t) {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range name.FindAllStringSubmatch(string(text), -1) {
+			if found++; !tests[m[1]] {
+				t.Errorf("%s: there is no test %s", document, m[1])
+			}
+		}
+	}
+	if found < 100 {
+		t.Errorf("only %d tests are named", found)
+	}
+}
+
 func checkTarget(t *testing.T, line, target string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -113,7 +114,8 @@ func (s *session) reportFollowed(c *journal.Campaign, last lastRun, waiting []ru
 	}
 	r.describe(last)
 	r.Waiting = sortWaiting(waiting, time.Now())
-	if err := r.write(s.app.env.stdout, s.f.output, counts, r.command("resume")); err != nil {
+	out := s.app.env.stdout
+	if err := errors.Join(r.write(out, s.f.output, counts, r.command("resume")), writeChain(out, s.f.output, r.Chain)); err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	return outcomeError(code, cause)
