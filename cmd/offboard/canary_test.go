@@ -51,11 +51,15 @@ var unescaped = strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">",
 
 // sightings names the secrets in what was written, and how they were disguised.
 func (c canaries) sightings(written map[string][]byte) (found []string) {
+	texts := map[string]string{}
 	for where, data := range written {
-		text := unescaped.Replace(string(data))
-		for what, secret := range c {
-			for form, disguise := range disguised(secret) {
-				if strings.Contains(text, unescaped.Replace(disguise)) {
+		texts[where] = unescaped.Replace(string(data))
+	}
+	for what, secret := range c {
+		for form, disguise := range disguised(secret) {
+			disguise = unescaped.Replace(disguise)
+			for where, text := range texts {
+				if strings.Contains(text, disguise) {
 					found = append(found, what+" "+form+" in "+where)
 				}
 			}
@@ -66,10 +70,10 @@ func (c canaries) sightings(written map[string][]byte) (found []string) {
 
 // leakCase is one way to sign in, and what is said back to it.
 type leakCase struct {
-	name    string
-	signIn  credentials
-	voice   voice
-	console bool
+	name   string
+	signIn credentials
+	voice  voice
+	log    string // console, json, or file
 }
 
 // run carries a campaign out against a tenant that repeats what it is told, looks
@@ -83,10 +87,7 @@ func (c leakCase) run(t *testing.T) (secrets canaries, written map[string][]byte
 	defer v.close()
 	delete(v.env, "OFFBOARD_TOKEN")
 	v.env["OFFBOARD_AUTH"] = "auto"
-	v.env["OFFBOARD_LOG_LEVEL"], v.env["OFFBOARD_LOG_FORMAT"] = "trace", "json"
-	if c.console {
-		v.env["OFFBOARD_LOG_FORMAT"] = "console"
-	}
+	v.logTo(c.log)
 	c.signIn.give(t, v, tap)
 	if err := writeFile(v.list, func(w io.Writer) error {
 		_, err := io.WriteString(w, v.text()+"nonsense,\x1b[31mname\n")
@@ -100,7 +101,9 @@ func (c leakCase) run(t *testing.T) (secrets canaries, written map[string][]byte
 		append([]string{"run", v.list, "--comment", "why", "--yes", "--on-bad-row", "skip", "--rejects", filepath.Join(v.dir, "rejects.csv")}, work...),
 		append([]string{"resume", "--output", "json"}, work...),
 		{"run", v.list, "--comment", "why", "--dry-run", "--on-bad-row", "skip"},
+		{"follow", "--for", "0", "--retry-for", "5s"}, {"verify", "--retry-for", "5s"},
 		{"status", "--verbose"}, {"status", "--output", "json"}, {"journal", "check"}, {"journal", "export"}, {"doctor"},
+		{"journal", "recover", v.journal(), filepath.Join(v.dir, "recovered")},
 	} {
 		tap.listen()
 		v.into(t.Context(), tap, written, args)
@@ -108,6 +111,23 @@ func (c leakCase) run(t *testing.T) (secrets canaries, written map[string][]byte
 	v.collect(written)
 	secrets, said = tap.heard()
 	return secrets, written, said
+}
+
+// logTo has everything logged.
+func (v *virtualTenant) logTo(form string) {
+	v.env["OFFBOARD_LOG_LEVEL"], v.env["OFFBOARD_LOG_FORMAT"] = "trace", form
+	if form == "file" {
+		v.env["OFFBOARD_LOG_FORMAT"], v.env["OFFBOARD_LOG_FILE"] = "console", filepath.Join(v.dir, "log")
+	}
+}
+
+// journal is where the journal is, or would be.
+func (v *virtualTenant) journal() string {
+	u, err := url.Parse(v.env["OFFBOARD_API_URL"])
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return filepath.Join(v.env["OFFBOARD_STATE_DIR"], v.env["AZURE_TENANT_ID"]+"-"+u.Hostname()+".journal")
 }
 
 // text is the list of the tenant's machines.
@@ -124,11 +144,15 @@ func (v *virtualTenant) into(ctx context.Context, tap *wiretap, written map[stri
 	transport := &http.Transport{DialContext: v.pipe.DialContext, DialTLSContext: v.pipe.DialContext, Proxy: tap.proxy}
 	defer transport.CloseIdleConnections()
 	var stdout, stderr bytes.Buffer
+	var log logFile
 	run(ctx, args, environment{
 		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr,
 		getenv:    func(name string) string { return v.env[name] },
-		transport: tap.around(transport),
+		transport: tap.around(transport), logFile: &log,
 	})
+	if log.file != nil {
+		_ = log.file.Close()
+	}
 	command := args[0]
 	if command == "journal" {
 		command += " " + args[1]
@@ -226,13 +250,16 @@ func leakControls(t *testing.T) (controls, caught int) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		// A secret that nobody has told the tool to keep, and what is none.
-		c := leakCase{signIn: readyToken, voice: voice{applies: isOrder, say: func(w http.ResponseWriter, _ string) {
+		c := leakCase{signIn: readyToken, log: "json", voice: voice{applies: isOrder, say: func(w http.ResponseWriter, _ string) {
 			respond(w, http.StatusBadRequest, envelope("E", secret))
 		}}}
 		_, written, _ := c.run(t)
-		for _, where := range []string{"stderr of run", "stdout of status", "stdout of journal export", "state/" + simulator.DefaultTenantID + "-127.0.0.1.journal"} {
+		for _, where := range []string{"stderr of run", "stdout of status", "stdout of journal export", "recovered", "state/" + simulator.DefaultTenantID + "-127.0.0.1.journal"} {
 			look(where, written[where], secret)
 		}
+		c.log = "file"
+		_, filed, _ := c.run(t)
+		look("log file", filed["log"], secret)
 		look("doctor", written["stdout of doctor"], simulator.DefaultClientID)
 		look("rejects", written["rejects.csv"], "nonsense")
 		look("names", written["the names of files"], simulator.DefaultTenantID)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ const hostile = "x\x1b]0;owned\x07\x1b[2J\rok\u009b31m\u202egnp.exe\u2066\u2028\
 // anybody but us.
 func TestHostileText(t *testing.T) {
 	t.Parallel()
-	for _, form := range []string{"json", "console"} {
+	for _, form := range []string{"json", "console", "file"} {
 		written := map[string][]byte{}
 		synctest.Test(t, func(t *testing.T) { hostileCommands(t, form, written) })
 		for where, data := range written {
@@ -77,7 +78,7 @@ func hostileCommands(t *testing.T, form string, written map[string][]byte) {
 	}}}
 	v.pipe = simulator.NewPipe(tap)
 	defer v.close()
-	v.env["OFFBOARD_LOG_LEVEL"], v.env["OFFBOARD_LOG_FORMAT"] = "trace", form
+	v.logTo(form)
 	twins := v.sim.Machines()[:2]
 	for _, m := range twins {
 		m.ComputerDNSName = hostile
@@ -117,12 +118,18 @@ func hostileCommands(t *testing.T, form string, written map[string][]byte) {
 		{"status", "--verbose"}, {"status", "--campaign", "c", "--output", "json"}, {"status", "--journal", hostile}, {"status", "--campaign", hostile},
 		{"resolve", hostile, "--applied", "--reason", hostile}, {"resolve", ids[0].ID, "--campaign", "c", "--applied", "--reason", hostile},
 		{"resolve", "--from", bad, "--applied", "--reason", hostile},
-		{"journal", "check"}, {"journal", hostile}, {"doctor"}, {"doctor", "--api-url", hostile}, {"doctor", "--authority-url", "https://" + hostile},
+		{"follow", "--for", "0"}, {"verify"}, {"verify", "--campaign", hostile}, {"follow", "--for", hostile},
+		{"journal", "check"}, {"journal", "check", "--head", hostile}, {"journal", hostile}, {"journal", "recover", hostile, hostile}, {"doctor"}, {"doctor", "--api-url", hostile}, {"doctor", "--authority-url", "https://" + hostile},
 		{"doctor", "--auth", hostile}, {"doctor", "--cloud", hostile}, {"doctor", "--ca-file", hostile},
 		{hostile}, {"run", "--" + hostile}, {"run", good, "--max", hostile}, {"run", good, "--log-level", hostile}, {"help", hostile},
 	} {
 		tap.listen()
 		v.into(t.Context(), tap, written, args)
+	}
+	if data, err := os.ReadFile(v.env["OFFBOARD_LOG_FILE"]); err == nil {
+		written["the log file"] = data
+		checkJSONLines(t, "the log file", data)
+		delete(v.env, "OFFBOARD_LOG_FILE")
 	}
 	v.exports(t, written)
 }
