@@ -1,5 +1,6 @@
 # Everything a fresh machine with Go, git and make needs is set up by the targets themselves.
 GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+CYCLONEDX     := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 GOVULNCHECK   := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 BIN := bin/offboard
@@ -11,7 +12,7 @@ endif
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  %-19s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## Build bin/offboard
@@ -43,6 +44,30 @@ lint: ## golangci-lint, go.mod tidy, builds and vets for windows and darwin
 	go vet -tags failpoint ./...
 	GOOS=windows go build ./... && GOOS=windows go vet ./...
 	GOOS=darwin go build ./... && GOOS=darwin go vet ./...
+
+PLATFORMS ?= linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
+
+.PHONY: release
+release: ## Binaries for all platforms with their SBOMs and SHA256SUMS in dist/, the same bytes wherever they are built
+	@rm -rf dist && mkdir dist
+	@set -e; version=$$(git describe --tags --always --dirty --abbrev=12); \
+	time=$$(TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ); \
+	for platform in $(PLATFORMS); do \
+		os=$${platform%/*} name=dist/offboard-$$version-$${platform%/*}-$${platform#*/}; file=$$name; [ $$os != windows ] || file=$$name.exe; \
+		echo $$file; \
+		GOOS=$$os GOARCH=$${platform#*/} CGO_ENABLED=0 GOFLAGS= \
+			go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$$version" -o $$file ./cmd/offboard; \
+		GOFLAGS=-trimpath $(CYCLONEDX) bin -json -noserial -std -version $$version -output $$name.raw $$file; \
+		sed "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"$$time\"/" $$name.raw > $$name.cdx.json; rm $$name.raw; \
+	done
+	@cd dist && { sha256sum offboard-* 2>/dev/null || shasum -a 256 offboard-*; } > SHA256SUMS
+
+.PHONY: verify-reproducible
+verify-reproducible: ## Build the release in two clones, from nothing and in different directories, and compare
+	@set -e; dir=$$(mktemp -d); trap 'chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; for clone in one two/deeper; do \
+		git clone --quiet . "$$dir/$$clone"; \
+		GOCACHE="$$dir/$$clone/cache" $(MAKE) --no-print-directory -C "$$dir/$$clone" release PLATFORMS="$(PLATFORMS)"; \
+	done; cmp "$$dir/one/dist/SHA256SUMS" "$$dir/two/deeper/dist/SHA256SUMS"; cat "$$dir/one/dist/SHA256SUMS"
 
 .PHONY: vuln
 vuln: ## govulncheck (apart from lint: its database is not reachable everywhere)
