@@ -47,6 +47,9 @@ func (f *findings) concludeOne(key traceKey, t *trace, now time.Time) *finding {
 		c.before = *t.replayed
 	}
 	seen := t.retrace()
+	if f.lost[key.campaign] {
+		seen.Columns, seen.Carried = 0, nil // nobody knows the names of the columns any more
+	}
 	switch {
 	case f.complete && c.known && t.attempts <= uint32(c.before.attempts): //nolint:gosec // a count
 		c.record = seen

@@ -12,7 +12,7 @@ import (
 // maxRun bounds how much one page with its overflow is read for. A value that is
 // larger cannot be salvaged; without a bound, damaged page headers could make
 // every page as large as the file.
-const maxRun = 4 << 20
+const maxRun = 2 << 20
 
 // scan looks at every page of a damaged file by itself, whether the engine still
 // uses it or not, and hands over all that looks like a key with its value. What
