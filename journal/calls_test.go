@@ -25,7 +25,7 @@ func TestCalls(t *testing.T) {
 		{"accepted", func(m string) error { return c.Accept(m, pending("a"), journal.Ours) }, true, true},
 		{"accepted and final", func(m string) error { return c.Accept(m, withStatus(pending("a"), "Failed"), journal.Ours) }, true, true},
 		{"rejected", func(m string) error { return c.Reject(m, failure(journal.ReasonRefused, 400)) }, true, true},
-		{"doubt with an answer", func(m string) error { return c.Doubt(m, failure(journal.ReasonUnknown, 500)) }, true, true},
+		{"doubt behind a gateway's answer", func(m string) error { return c.Doubt(m, failure(journal.ReasonUnknown, 502)) }, true, false},
 		{"doubt without", func(m string) error { return c.Doubt(m, failure(journal.ReasonUnknown, 0)) }, true, false},
 		{"throttled", func(m string) error { return c.Release(m, failure(journal.ReasonThrottled, 429)) }, false, false},
 		{"not sent", func(m string) error { return c.Release(m, failure(journal.ReasonNotSent, 0)) }, false, false},

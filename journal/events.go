@@ -132,6 +132,9 @@ func unsent(e Event) bool {
 		e.Failure.Reason == ReasonThrottled || e.Failure.Reason == ReasonNotSent)
 }
 
+// answered says of the outcome of an attempt that its call was over when it was
+// recorded. Behind a doubt it may not be: a gateway can have answered for a
+// request that is still on its way.
 func answered(e Event) bool {
-	return e.Kind == KindAccepted || e.Failure != nil && e.Failure.HTTPStatus != 0
+	return e.Kind == KindAccepted || e.Kind != KindDoubted && e.Failure != nil && e.Failure.HTTPStatus != 0
 }
