@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 )
@@ -62,4 +63,14 @@ func (r *readyToken) Refuse(token string) {
 	if r.token.Value == token {
 		r.token = AccessToken{}
 	}
+}
+
+// GivenToken is the ready token of Token or TokenFile, "" if there is none or it
+// cannot be read, of which the sign-in tells.
+func (c AuthConfig) GivenToken() string {
+	if c.Token != "" || c.TokenFile == "" {
+		return strings.TrimSpace(c.Token)
+	}
+	secret, _ := readSecretFile(c.TokenFile)
+	return secret
 }

@@ -221,22 +221,18 @@ func (f *Follower) lastSeen(ctx context.Context, orders []*order) error {
 	if len(orders) == 0 {
 		return nil
 	}
-	byMachine := make(map[string]*order, len(orders))
+	wanted := make(map[string]bool, len(orders))
 	for _, o := range orders {
-		byMachine[o.MachineID] = o
+		wanted[o.MachineID] = true
 	}
-	for m, err := range f.directory.machines(ctx, defender.MachineFilter{}) {
-		if errors.Is(err, defender.ErrForbidden) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if o := byMachine[m.ID]; o != nil {
-			o.LastSeen = m.LastSeen
-		}
+	inventory, err := f.directory.ReadInventory(ctx, func(m defender.Machine) bool { return wanted[m.ID] })
+	if errors.Is(err, ErrInventoryUnread) {
+		return nil
 	}
-	return nil
+	for _, o := range orders {
+		o.LastSeen = inventory.Records[o.MachineID].LastSeen
+	}
+	return err
 }
 
 func waitingOf(orders []*order) []Waiting {

@@ -24,11 +24,7 @@ type followFlags struct {
 }
 
 func (f *followFlags) bind(fs *pflag.FlagSet) {
-	f.connectionFlags.bind(fs)
-	f.quotaFlags.bind(fs)
-	f.journalFlags.bind(fs)
-	f.outputFlag.bind(fs)
-	f.bindRetryFor(fs)
+	f.bindReading(fs)
 	fs.DurationVar(&f.bound, "for", runner.Forever, "stop following after this `time` (0: look once; default: when every action has ended)")
 	fs.BoolVar(&f.verbose, "verbose", false, "list every machine that is waited for")
 }

@@ -38,7 +38,16 @@ func (f *campaignFlags) validate() error {
 	return errors.Join(f.validateConnection(), f.workFlags.validate(), f.budgetFlags.validate(), f.outputFlag.validate())
 }
 
-// validateReading is for the commands that send nothing.
+// bindReading is bind for the commands that send nothing, validateReading is
+// their validate.
+func (f *campaignFlags) bindReading(fs *pflag.FlagSet) {
+	f.connectionFlags.bind(fs)
+	f.quotaFlags.bind(fs)
+	f.journalFlags.bind(fs)
+	f.outputFlag.bind(fs)
+	f.bindRetryFor(fs)
+}
+
 func (f *campaignFlags) validateReading() error {
 	return errors.Join(f.validateConnection(), f.validateRetryFor(), f.outputFlag.validate())
 }

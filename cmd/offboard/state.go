@@ -100,20 +100,6 @@ func isHostOf(cloud defender.Cloud, host string) bool {
 	return err == nil && (host == u.Host || strings.HasSuffix(host, "."+u.Host))
 }
 
-// tenantOfToken is the tenant that a ready token names, "" without one. Whether
-// its file can be read is told by the sign-in.
-func (a *app) tenantOfToken() string {
-	token := a.env.getenv("OFFBOARD_TOKEN")
-	if path := a.env.getenv("OFFBOARD_TOKEN_FILE"); token == "" && path != "" {
-		content, err := os.ReadFile(path) //nolint:gosec // the operator's own file
-		if err != nil {
-			return ""
-		}
-		token = strings.TrimSpace(string(content))
-	}
-	return defender.ParseClaims(token).TenantID
-}
-
 // journalTenant is what a journal is bound to, as far as flags and environment
 // say. A ready token names its tenant itself.
 func (a *app) journalTenant(f *connectionFlags) journal.Tenant {
@@ -122,7 +108,7 @@ func (a *app) journalTenant(f *connectionFlags) journal.Tenant {
 		id = a.env.getenv("AZURE_TENANT_ID")
 	}
 	if id == "" {
-		id = a.tenantOfToken()
+		id = defender.ParseClaims(defender.AuthFromEnv(a.env.getenv).GivenToken()).TenantID
 	}
 	return journal.Tenant{ID: strings.ToLower(id), Cloud: f.cloudName()}
 }

@@ -36,11 +36,7 @@ and 6 when it is too early to tell of some.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.verify(cmd, &f) },
 	}
 	fs := cmd.Flags()
-	f.connectionFlags.bind(fs)
-	f.quotaFlags.bind(fs)
-	f.journalFlags.bind(fs)
-	f.outputFlag.bind(fs)
-	f.bindRetryFor(fs)
+	f.bindReading(fs)
 	fs.BoolVar(&f.verbose, "verbose", false, "list every machine, not only those that are not as they should be")
 	return cmd
 }
