@@ -133,7 +133,7 @@ func (c *Campaign) Begin(machineID string, token uint64) (Attempt, error) {
 				return err
 			}
 			r.attempts++
-			r.Sent, r.Answered, r.Failure = b.now, time.Time{}, nil
+			r.Sent, r.Answered, r.Failure, r.Cancel = b.now, time.Time{}, nil, nil
 			r.Prior = union(r.Prior, prior)
 			e.Token = token
 			a = Attempt{Number: int(r.attempts), Comment: r.Comment, Prior: slices.Clone(r.Prior)}

@@ -22,7 +22,7 @@ func TestTransitions(t *testing.T) {
 	}{
 		{journal.Planned, nil},
 		{journal.Sending, []string{"begin"}},
-		{journal.Accepted, []string{"begin", "accept"}},
+		{journal.Accepted, []string{"begin", "accept", "cancelling"}},
 		{journal.Succeeded, []string{"begin", "accept", "succeeded"}},
 		{journal.Failed, []string{"begin", "accept", "failed"}},
 		{journal.TimedOut, []string{"begin", "accept", "timeout"}},
@@ -91,6 +91,11 @@ var operations = []operation{
 	{"failed", leads{journal.Accepted: journal.Failed}},
 	{"timeout", leads{journal.Accepted: journal.TimedOut}},
 	{"cancelled", leads{journal.Accepted: journal.Cancelled}},
+	{"cancelling", leads{journal.Accepted: journal.Accepted}},
+	{"cancel taken", leads{journal.Accepted: journal.Accepted}},
+	{"cancel done", leads{journal.Accepted: journal.Cancelled}},
+	{"cancel refused", leads{journal.Accepted: journal.Accepted}},
+	{"cancel doubted", leads{journal.Accepted: journal.Accepted}},
 }
 
 func operate(c *journal.Campaign, machine, op string) error {
@@ -124,6 +129,16 @@ func operate(c *journal.Campaign, machine, op string) error {
 		return c.Settle(machine, withStatus(a, "Failed"))
 	case "timeout":
 		return c.Settle(machine, withStatus(a, "TimeOut"))
+	case "cancelling":
+		return c.Cancelling(machine, "wrong list", 2)
+	case "cancel taken":
+		return c.CancelTaken(machine, withStatus(a, "InProgress"))
+	case "cancel done":
+		return c.CancelTaken(machine, withStatus(a, "Cancelled"))
+	case "cancel refused":
+		return c.Uncancelled(machine, f)
+	case "cancel doubted":
+		return c.CancelDoubted(machine, f)
 	default:
 		return c.Settle(machine, withStatus(a, "Cancelled"))
 	}

@@ -89,9 +89,12 @@ func (t *trace) retrace() *record {
 func (r *record) follow(e *Event) {
 	r.state, r.updated = e.To, e.Time
 	r.attempts = max(r.attempts, uint32(e.Attempt)) //nolint:gosec // a count
+	if r.followCancellation(e) {
+		return
+	}
 	switch e.Kind {
 	case KindIntent:
-		r.Sent, r.Answered, r.Failure = e.Time, time.Time{}, nil
+		r.Sent, r.Answered, r.Failure, r.Cancel = e.Time, time.Time{}, nil, nil
 	case KindAccepted, KindAdopted, KindSettled:
 		if r.ActionID != e.ActionID {
 			r.ActionID, r.action = e.ActionID, nil

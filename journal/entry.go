@@ -66,6 +66,7 @@ type Entry struct {
 	Sent      time.Time       // when the last attempt began; zero if never
 	Answered  time.Time       // when it was answered; zero if it was not
 	Updated   time.Time       // when the record changed last
+	Cancel    *Cancellation   // of the action; nil if nobody asked for one
 	SettledBy string
 }
 

@@ -60,6 +60,8 @@ var (
 	// ErrOtherAction: the action is not the one that this attempt can have made:
 	// it was recorded before, or the machine's record names another.
 	ErrOtherAction = errors.New("the action belongs to something else")
+	// ErrNotOurs: the campaign did not ask for the action, or nobody knows it.
+	ErrNotOurs = errors.New("the campaign did not ask for this action")
 )
 
 // Error says what the journal could not do. Errors.Is finds the sentinel that

@@ -19,7 +19,7 @@ type Event struct {
 	From      State     `json:"from,omitempty"`
 	To        State     `json:"to,omitempty"`
 	Attempt   int       `json:"attempt,omitempty"`
-	Token     uint64    `json:"token,omitempty,string"` // with KindIntent
+	Token     uint64    `json:"token,omitempty,string"` // with KindIntent and KindCancelling
 	ActionID  string    `json:"action_id,omitempty"`
 	Origin    Origin    `json:"origin,omitempty"`
 	Failure   *Failure  `json:"error,omitempty"`

@@ -69,8 +69,15 @@ const longestCall = 10 * time.Minute
 // reached the service, or may have: not those that it throttled, nor those of
 // which nothing was sent. They come in no particular order. It is what a
 // limiter's lost ledger is rebuilt from.
-func (j *Journal) Calls(since time.Time) ([]Call, error) {
-	c := calls{since: since, outcomes: map[string]Event{}}
+func (j *Journal) Calls(since time.Time) ([]Call, error) { return j.calls(KindIntent, since) }
+
+// CancelCalls is [Journal.Calls] for the requests to cancel.
+func (j *Journal) CancelCalls(since time.Time) ([]Call, error) {
+	return j.calls(KindCancelling, since)
+}
+
+func (j *Journal) calls(intent Kind, since time.Time) ([]Call, error) {
+	c := calls{intent: intent, since: since, outcomes: map[string]Event{}}
 	err := j.view("read calls", func(tx *bolt.Tx) error {
 		var last []byte
 		cursor := tx.Bucket(eventBucket).Cursor()
@@ -95,6 +102,7 @@ func (j *Journal) Calls(since time.Time) ([]Call, error) {
 
 // calls pairs intents with their outcomes while the log is read backwards.
 type calls struct {
+	intent   Kind
 	since    time.Time
 	outcomes map[string]Event // the earliest event seen of a machine's attempt
 	found    []Call
@@ -105,7 +113,7 @@ func (c *calls) look(e Event) {
 		return
 	}
 	key := e.MachineID + e.Campaign
-	if e.Kind != KindIntent {
+	if e.Kind != c.intent {
 		c.outcomes[key] = e
 		return
 	}
@@ -128,7 +136,7 @@ func (c *calls) look(e Event) {
 // unsent says of the outcome of an attempt that its call does not count: it was
 // throttled, or nothing was sent.
 func unsent(e Event) bool {
-	return e.Kind == KindReleased && e.Failure != nil && (e.Failure.HTTPStatus == 0 ||
+	return (e.Kind == KindReleased || e.Kind == KindUncancelled) && e.Failure != nil && (e.Failure.HTTPStatus == 0 ||
 		e.Failure.Reason == ReasonThrottled || e.Failure.Reason == ReasonNotSent)
 }
 
@@ -136,5 +144,12 @@ func unsent(e Event) bool {
 // recorded. Behind a doubt it may not be: a gateway can have answered for a
 // request that is still on its way.
 func answered(e Event) bool {
-	return e.Kind == KindAccepted || e.Kind != KindDoubted && e.Failure != nil && e.Failure.HTTPStatus != 0
+	switch e.Kind {
+	case KindAccepted, KindCancelTaken:
+		return true
+	case KindDoubted, KindCancelDoubted:
+		return false
+	default:
+		return e.Failure != nil && e.Failure.HTTPStatus != 0
+	}
 }

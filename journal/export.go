@@ -30,6 +30,7 @@ type exportedMachine struct {
 	SentAt    time.Time         `json:"sent_at,omitzero"`
 	Answered  time.Time         `json:"answered_at,omitzero"`
 	Updated   time.Time         `json:"updated_at"`
+	Cancel    *Cancellation     `json:"cancel,omitempty"`
 }
 
 // Export writes the journal as JSON lines: first one of kind "machine" for every
@@ -136,6 +137,7 @@ func exportRecord(id rawID, c *Campaign, r *record) *exportedMachine {
 		Kind: "machine", MachineID: id.String(), State: r.state, Campaign: c.name, Origin: r.origin,
 		Attempts: int(r.attempts), Error: r.Failure, Name: r.Name, Comment: r.Comment, Carried: c.carried(r),
 		Row: int(r.row), Reason: r.Reason, SentAt: r.Sent, Answered: r.Answered, Updated: r.updated,
+		Cancel: r.Cancel,
 	}
 	if len(r.action) > 0 {
 		line.Action = r.action

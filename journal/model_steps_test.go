@@ -106,15 +106,40 @@ func (m *model) operate(t *rapid.T) step {
 	if possible && r.state == journal.Planned {
 		possible = m.holder(name, n) == ""
 	}
+	if answer, ok := cancelAnswers[op.name]; possible && ok {
+		possible = r.ours && (answer == "asked" || r.cancel != "")
+	}
 	return step{
 		possible: possible,
 		do:       m.in(name, func(c *journal.Campaign) error { return operate(c, id(n), op.name) }),
 		apply: func() {
 			r.move(to)
+			r.take(op.name)
 			if op.name == "begin" {
 				r.attempts++
 			}
 		},
+	}
+}
+
+// cancelAnswers is what the operations of a cancellation leave behind.
+var cancelAnswers = map[string]journal.CancelAnswer{
+	"cancelling": "asked", "cancel taken": journal.CancelTaken, "cancel done": journal.CancelTaken,
+	"cancel refused": journal.CancelNotTaken, "cancel doubted": journal.CancelUnknown,
+}
+
+// take notes whose action a machine has, and how its cancellation stands.
+func (r *modelRecord) take(op string) {
+	switch op {
+	case "accept", "accept failed":
+		r.ours = true
+	case "adopt", "adopt succeeded", "verdict applied":
+		r.ours = false
+	case "begin":
+		r.cancel = ""
+	}
+	if answer, ok := cancelAnswers[op]; ok {
+		r.cancel = answer
 	}
 }
 

@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,7 +29,9 @@ type model struct {
 type modelRecord struct {
 	state              journal.State
 	attempts, notFound int
-	out                bool // by the newest list
+	out                bool                 // by the newest list
+	ours               bool                 // the campaign asked for the action
+	cancel             journal.CancelAnswer // of the cancellation, "asked" before it is known
 }
 
 // move makes a record go on to a state, and from there to excluded when nothing
@@ -228,26 +231,27 @@ func (m *model) differs() error {
 		if err != nil {
 			return err
 		}
-		want := map[string]string{}
+		want, cancels := map[string]string{}, map[string]journal.CancelAnswer{}
 		states := map[journal.State]int{}
 		for n, r := range records {
-			state, by := r.state, ""
+			state, by, cancel := r.state, "", r.cancel
 			if state == journal.Planned {
 				if by = m.holder(name, n); by != "" {
-					state = m.records[by][n].state
+					state, cancel = m.records[by][n].state, m.records[by][n].cancel
 				}
 			}
 			want[id(n)] = fmt.Sprint(state, by, r.attempts, r.notFound)
+			cancels[id(n)] = cancel
 			states[state]++
 		}
-		if err := differsIn(c, want, states); err != nil {
+		if err := differsIn(c, want, cancels, states); err != nil {
 			return fmt.Errorf("campaign %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func differsIn(c *journal.Campaign, want map[string]string, states map[journal.State]int) error {
+func differsIn(c *journal.Campaign, want map[string]string, cancels map[string]journal.CancelAnswer, states map[journal.State]int) error {
 	got := map[string]string{}
 	for s, err := range c.Standing() {
 		if err != nil {
@@ -264,6 +268,9 @@ func differsIn(c *journal.Campaign, want map[string]string, states map[journal.S
 			return err
 		}
 		got[e.MachineID] = fmt.Sprint(e.State, e.SettledBy, e.Attempts, e.NotFound)
+		if answer := answerOf(e); answer != cancels[e.MachineID] {
+			return fmt.Errorf("the cancellation of %s is %q, want %q", e.MachineID, answer, cancels[e.MachineID])
+		}
 	}
 	if !maps.Equal(got, want) {
 		return fmt.Errorf("entries: got %v\nwant %v", got, want)
@@ -278,4 +285,13 @@ func differsIn(c *journal.Campaign, want map[string]string, states map[journal.S
 		}
 	}
 	return nil
+}
+
+// answerOf is how the cancellation of a machine stands: "asked" before its answer
+// is known, "" when there is none.
+func answerOf(e journal.Entry) journal.CancelAnswer {
+	if e.Cancel == nil {
+		return ""
+	}
+	return cmp.Or(e.Cancel.Outcome, "asked")
 }

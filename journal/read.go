@@ -210,7 +210,7 @@ func (c *Campaign) entry(id rawID, s *sight) (Entry, error) {
 // take fills in what is true of the record that counts.
 func (e *Entry) take(r *record) {
 	e.State, e.Origin, e.ActionID, e.Failure, e.Reason = r.state, r.origin, r.ActionID, r.Failure, r.Reason
-	e.Sent, e.Answered, e.Updated = r.Sent, r.Answered, r.updated
+	e.Sent, e.Answered, e.Updated, e.Cancel = r.Sent, r.Answered, r.updated, r.Cancel
 	if len(r.action) > 0 {
 		e.Action = json.RawMessage(r.action)
 	}

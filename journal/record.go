@@ -71,17 +71,18 @@ type record struct {
 // details are what only the display of a single machine, a report or the next
 // attempt needs.
 type details struct {
-	Name     string    `json:"name,omitempty"`
-	Comment  string    `json:"comment,omitempty"`
-	Columns  int       `json:"columns,omitempty"` // which of the campaign's column sets Carried follows
-	Carried  []string  `json:"carried,omitempty"`
-	ActionID string    `json:"action_id,omitempty"`
-	Prior    []string  `json:"prior,omitempty"`
-	Failure  *Failure  `json:"failure,omitempty"`
-	Reason   string    `json:"reason,omitempty"`
-	Leaving  string    `json:"leaving,omitempty"` // why a machine sending or in doubt is to be excluded, should it not be sent
-	Sent     time.Time `json:"sent,omitzero"`
-	Answered time.Time `json:"answered,omitzero"`
+	Name     string        `json:"name,omitempty"`
+	Comment  string        `json:"comment,omitempty"`
+	Columns  int           `json:"columns,omitempty"` // which of the campaign's column sets Carried follows
+	Carried  []string      `json:"carried,omitempty"`
+	ActionID string        `json:"action_id,omitempty"`
+	Prior    []string      `json:"prior,omitempty"`
+	Failure  *Failure      `json:"failure,omitempty"`
+	Reason   string        `json:"reason,omitempty"`
+	Leaving  string        `json:"leaving,omitempty"` // why a machine sending or in doubt is to be excluded, should it not be sent
+	Sent     time.Time     `json:"sent,omitzero"`
+	Answered time.Time     `json:"answered,omitzero"`
+	Cancel   *Cancellation `json:"cancel,omitempty"`
 }
 
 // A record's value: format, state and origin in a byte each; attempts, looks

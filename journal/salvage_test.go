@@ -134,7 +134,7 @@ func salvageSample(tb testing.TB) (string, map[sampleKey]journal.State) {
 	must(tb, spring.Update(func(i *journal.Info) error { i.TenantRead = now.Now(); return nil }))
 	steps := [][]string{
 		{"begin", "accept", "succeeded"}, {"begin", "reject"}, {"begin", "doubt"}, {"begin", "doubt", "accept"},
-		{"begin", "release"}, {"begin"}, {"adopt"}, {"begin", "accept"}, {"begin", "release", "begin", "accept"},
+		{"begin", "release"}, {"begin"}, {"adopt"}, {"begin", "accept", "cancelling", "cancel doubted"}, {"begin", "release", "begin", "accept"},
 	}
 	for n := range 90 {
 		for _, step := range steps[n%len(steps)] {

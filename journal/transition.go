@@ -3,8 +3,8 @@ package journal
 // Kind says what an event records.
 type Kind string
 
-// The kinds of events. The first eleven move one machine from a state to another;
-// the others concern a campaign.
+// The kinds of events. The first fifteen concern one machine, which all but those of
+// a cancellation move to another state; the others concern a campaign.
 const (
 	KindIntent   Kind = "intent"   // a request is about to be sent: planned → sending
 	KindAccepted Kind = "accepted" // an action exists: sending or in_doubt → accepted
@@ -17,6 +17,11 @@ const (
 	KindExcluded Kind = "excluded" // left out by a later list: planned → excluded
 	KindReturned Kind = "returned" // back on the list: excluded → planned
 	KindSalvaged Kind = "salvaged" // what a damaged journal still told: from any state to any; Attempt counts those until then
+
+	KindCancelling    Kind = "cancelling"     // a request to cancel its action is about to be sent; it stays accepted, as with the three that follow
+	KindCancelTaken   Kind = "cancel_taken"   // the service took it; where it came in time, the next event settles the machine
+	KindUncancelled   Kind = "uncancelled"    // it had no effect: refused, or nothing was sent
+	KindCancelDoubted Kind = "cancel_doubted" // whether it had an effect is unknown
 
 	KindStarted  Kind = "started"  // a campaign began
 	KindUpdated  Kind = "updated"  // its comment or rules changed
@@ -50,6 +55,10 @@ var transitions = [...]transition{
 	{KindVerdict, InDoubt, Planned},
 	{KindExcluded, Planned, Excluded},
 	{KindReturned, Excluded, Planned},
+	{KindCancelling, Accepted, Accepted},
+	{KindCancelTaken, Accepted, Accepted},
+	{KindUncancelled, Accepted, Accepted},
+	{KindCancelDoubted, Accepted, Accepted},
 }
 
 func allowed(k Kind, from, to State) bool {
@@ -64,7 +73,7 @@ func allowed(k Kind, from, to State) bool {
 	return false
 }
 
-// moves says whether events of this kind move a machine.
+// moves says whether events of this kind concern a machine, and have its states.
 func (k Kind) moves() bool {
 	if k == KindSalvaged {
 		return true
