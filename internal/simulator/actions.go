@@ -30,6 +30,7 @@ type action struct {
 	cancelledAt         time.Time
 	cancelledBy         string
 	cancelComment       string
+	overtaken           bool // cancelled, and carried out all the same
 }
 
 // step is a state that an action reaches at a time.
@@ -154,12 +155,18 @@ func (s *Simulator) cancel(c *call, who identity, now time.Time) reply {
 	if status, _ := a.at(now); final(status) {
 		return fail(http.StatusBadRequest, "BadRequest", "The action is "+status+" and cannot be cancelled", s.target())
 	}
-	a.cancel(who.AppName, comment, now)
+	s.giveUp(a, who.AppName, comment, now)
 	return s.entity(http.StatusOK, a, c.base, now)
 }
 
-func (a *action) cancel(who, comment string, now time.Time) {
+// giveUp cancels an action, which the device may have begun on.
+func (s *Simulator) giveUp(a *action, who, comment string, now time.Time) {
 	a.cancelledAt, a.cancelledBy, a.cancelComment = now, who, comment
+	for _, st := range a.steps {
+		if st.status == succeeded && s.cfg.CancelRace > 0 && !st.at.After(now.Add(s.cfg.CancelRace)) {
+			a.overtaken = true
+		}
+	}
 }
 
 func (s *Simulator) actionNotFound(id string) reply {
@@ -193,6 +200,6 @@ func (s *Simulator) Cancel(actionID, comment string) bool {
 	if status, _ := a.at(now); final(status) {
 		return false
 	}
-	a.cancel(portalUser, comment, now)
+	s.giveUp(a, portalUser, comment, now)
 	return true
 }

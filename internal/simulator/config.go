@@ -67,6 +67,7 @@ type Config struct {
 	Offline      float64       // share of machines that cannot be reached: their actions stay Pending
 	Failing      float64       // share of machines whose actions end Failed
 	SettleAfter  time.Duration // from Pending to Succeeded, InProgress half way; 0 means [DefaultSettleAfter], negative never
+	CancelRace   time.Duration // what a device would have done within this time of a cancellation it has done, though the action says Cancelled; default 0
 	TimeOutAfter time.Duration // an unreachable machine's action is TimeOut then; 0 means [DefaultTimeOutAfter]
 
 	TokenLife time.Duration // 0 means [DefaultTokenLife]

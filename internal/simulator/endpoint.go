@@ -29,8 +29,9 @@ type Class string
 // The classes.
 const (
 	ClassOffboard Class = "offboard"
-	ClassActions  Class = "machineactions" // list, get and cancel
-	ClassMachines Class = "machines"       // list and get
+	ClassActions  Class = "machineactions" // list and get
+	ClassCancel   Class = "cancel"
+	ClassMachines Class = "machines" // list and get
 )
 
 // route is what a path stands for.
@@ -44,8 +45,10 @@ func (e Endpoint) class() Class {
 	switch e {
 	case Offboard:
 		return ClassOffboard
-	case ListActions, GetAction, CancelAction:
+	case ListActions, GetAction:
 		return ClassActions
+	case CancelAction:
+		return ClassCancel
 	case ListMachines, GetMachine:
 		return ClassMachines
 	default:

@@ -22,6 +22,8 @@ type MachineTruth struct {
 	Requests  int      // to offboard it that arrived, whatever became of them
 	Effects   int      // offboard actions that were made, those of the portal included
 	ActionIDs []string // of those actions, oldest first
+	Cancelled []string // of those actions, the ones that say Cancelled
+	Done      bool     // the device has carried one of them out, whatever it says
 }
 
 // CallTruth is what arrived in one class. Calls without a valid token are in none of these.
@@ -72,10 +74,25 @@ func (s *Simulator) Truth() Truth {
 		UnderWay: len(s.late), Violations: slices.Clone(s.offences),
 	}
 	for id, m := range s.truth {
-		t.Machines[id] = MachineTruth{m.Requests, m.Effects, slices.Clone(m.ActionIDs)}
+		t.Machines[id] = s.machineTruth(m, s.cfg.Now())
 	}
 	for class, log := range s.log {
 		t.Calls[class] = s.callTruth(class, log)
+	}
+	return t
+}
+
+func (s *Simulator) machineTruth(m *MachineTruth, now time.Time) MachineTruth {
+	t := MachineTruth{Requests: m.Requests, Effects: m.Effects, ActionIDs: slices.Clone(m.ActionIDs)}
+	for _, id := range t.ActionIDs {
+		a := s.byID[id]
+		switch status, _ := a.at(now); {
+		case status == cancelled:
+			t.Cancelled = append(t.Cancelled, id)
+			t.Done = t.Done || a.overtaken
+		case status == succeeded:
+			t.Done = true
+		}
 	}
 	return t
 }

@@ -105,3 +105,33 @@ func TestConfigHasItsDefaults(t *testing.T) {
 		t.Errorf("config %+v", got)
 	}
 }
+
+// TestCancelRace: an action that is cancelled while the device is at it says so,
+// and is carried out all the same.
+func TestCancelRace(t *testing.T) {
+	t.Parallel()
+	clk := newClock()
+	s := simulator.New(simulator.Config{Machines: 2, SettleAfter: 20 * time.Second, CancelRace: 5 * time.Second, PerMinute: 2, Now: clk.Now}).Watch(t)
+	c := newClient(s)
+	ids := []string{s.Machines()[0].ID, s.Machines()[1].ID}
+	cancel := func(machine string) {
+		action := s.Truth().Machines[machine].ActionIDs[0]
+		wantStatus(t, c.do(http.MethodPost, "/api/machineactions/"+action+"/cancel", `{"Comment":"x"}`), http.StatusOK)
+	}
+	for _, id := range ids {
+		wantStatus(t, c.offboard(id), http.StatusCreated)
+	}
+	cancel(ids[0])
+	clk.forward(16 * time.Second)
+	cancel(ids[1])
+	clk.forward(time.Hour)
+	truth := s.Truth()
+	for i, id := range ids {
+		if m := truth.Machines[id]; len(m.Cancelled) != 1 || m.Done != (i == 1) {
+			t.Errorf("machine %d: %+v", i, m)
+		}
+	}
+	if got := truth.Calls[simulator.ClassCancel]; got.Arrived != 2 || got.Throttled != 0 {
+		t.Errorf("calls to cancel: %+v", got)
+	}
+}
