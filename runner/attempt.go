@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -54,7 +53,7 @@ func (r *Runner) attempt(take, flight context.Context, w work) error {
 
 // admit waits for the right to make a call that the budget has room for.
 func (r *Runner) admit(take context.Context) (*limiter.Token, *pass, error) {
-	token, pass, err := r.await(take)
+	token, pass, err := r.gate.await(take, r.c.Calls)
 	if err != nil {
 		r.account.refund()
 		return nil, nil, err
@@ -66,25 +65,6 @@ func (r *Runner) admit(take context.Context) (*limiter.Token, *pass, error) {
 		return nil, nil, r.account.usedUp()
 	}
 	return token, pass, nil
-}
-
-// await waits for the gate and then for a token. The gate may have been shut
-// during the second wait, so it is asked again before anything is begun.
-func (r *Runner) await(take context.Context) (*limiter.Token, *pass, error) {
-	for {
-		if err := r.gate.wait(take); err != nil {
-			return nil, nil, err
-		}
-		token, err := r.c.Calls.Take(take)
-		if err != nil {
-			return nil, nil, err
-		}
-		failpoint.Hit(failpoint.TokenTaken)
-		if pass := r.gate.enter(); pass != nil {
-			return token, pass, nil
-		}
-		token.Unused()
-	}
 }
 
 func (r *Runner) skip(w work, err error) error {
@@ -196,17 +176,8 @@ func (r *Runner) notApplied(t try, cause error) error {
 	return nil
 }
 
-// pause shuts the gate and says so. Its error ends the run: it has been shut for
-// too long.
 func (r *Runner) pause(cause error, shut func() (time.Duration, error)) error {
-	pause, err := shut()
-	if err != nil {
-		return fmt.Errorf("%w: %w", err, cause)
-	}
-	if pause > 0 {
-		r.emit(Event{Kind: EventPaused, Wait: pause, Err: cause})
-	}
-	return nil
+	return pauseAll(cause, shut, r.emit)
 }
 
 func (r *Runner) refused(t try, cause error) error {

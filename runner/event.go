@@ -42,6 +42,9 @@ const (
 	// EventFollowed: the action list was read and actions have not ended.
 	// Count of these, Wait until the next look.
 	EventFollowed EventKind = "followed"
+	// EventCancelAnswered: a request to cancel a machine's action ended.
+	// MachineID, ActionID, State, and Err when the answer was an error.
+	EventCancelAnswered EventKind = "cancel_answered"
 )
 
 // Event is something worth telling an operator.

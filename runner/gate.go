@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"offboard/internal/failpoint"
+	"offboard/limiter"
 )
 
 // ErrUnreachable is returned by [Runner.Run] when the service could not be
@@ -68,6 +71,25 @@ func (g *gate) wait(ctx context.Context) error {
 		case <-changed:
 		case <-timer:
 		}
+	}
+}
+
+// await waits for the gate and then for a token. The gate may have been shut
+// during the second wait, so it is asked again before anything is begun.
+func (g *gate) await(take context.Context, calls Limiter) (*limiter.Token, *pass, error) {
+	for {
+		if err := g.wait(take); err != nil {
+			return nil, nil, err
+		}
+		token, err := calls.Take(take)
+		if err != nil {
+			return nil, nil, err
+		}
+		failpoint.Hit(failpoint.TokenTaken)
+		if pass := g.enter(); pass != nil {
+			return token, pass, nil
+		}
+		token.Unused()
 	}
 }
 
@@ -164,6 +186,19 @@ func (p *pass) close() (time.Duration, error) {
 		return 0, fmt.Errorf("%w for %s", ErrUnreachable, g.down.Round(time.Second))
 	}
 	return time.Until(g.until), nil
+}
+
+// pauseAll shuts the gate and says so. Its error ends the run: it has been shut
+// for too long.
+func pauseAll(cause error, shut func() (time.Duration, error), emit func(Event)) error {
+	pause, err := shut()
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	if pause > 0 {
+		emit(Event{Kind: EventPaused, Wait: pause, Err: cause})
+	}
+	return nil
 }
 
 func latest(a, b time.Time) time.Time {
