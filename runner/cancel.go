@@ -38,7 +38,6 @@ type CancelConfig struct {
 	Service   CancelService
 	Record    CancelRecord
 	Directory *Directory
-	Calls     Limiter       // the quota of the cancel API
 	Reason    string        // a person's; it goes with every request
 	Workers   int           // how many requests may be in flight
 	RetryFor  time.Duration // how long an unreachable service is waited for
@@ -53,6 +52,8 @@ type Canceller struct {
 	name string
 	gate *gate
 	all  []*undo // in list order
+
+	calls Limiter
 
 	sent, throttled atomic.Int64
 }

@@ -72,7 +72,7 @@ func (b *bench) undo(answer func(nth int, machineID string) reply) (*runner.Canc
 	b.t.Helper()
 	s := &undoing{tenant: b.service, bench: b, answer: answer, asked: map[string]int{}}
 	return runner.NewCanceller(runner.CancelConfig{
-		Service: s, Record: b.campaign, Calls: newLimiter(b.t), Reason: "wrong list",
+		Service: s, Record: b.campaign, Reason: "wrong list",
 		Directory: runner.NewDirectory(b.service, newLimiter(b.t), runner.DefaultRetryFor, b.event),
 		Workers:   4, RetryFor: runner.DefaultRetryFor, OnEvent: b.event,
 	}), s
@@ -242,7 +242,7 @@ func TestCancel(t *testing.T) {
 		if after, err := b.journal.Chain(); err != nil || after != before {
 			t.Errorf("the survey has written to the journal: %v", err)
 		}
-		all, summary, err := canceller.Cancel(t.Context())
+		all, summary, err := canceller.Cancel(t.Context(), newLimiter(t))
 		if err != nil || len(all) != len(undoCases) {
 			t.Errorf("%d machines, %v", len(all), err)
 		}
@@ -284,7 +284,7 @@ func TestCancelAfterAKill(t *testing.T) {
 		if _, err := canceller.Survey(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		all, _, err := canceller.Cancel(t.Context())
+		all, _, err := canceller.Cancel(t.Context(), newLimiter(t))
 		if err != nil || len(all) != 3 || all[0].Result != runner.CancelDone || all[1].Result != runner.CancelDone || all[2].Result != runner.CancelTooLate {
 			t.Errorf("%+v, %v", all, err)
 		}
@@ -327,7 +327,7 @@ func TestCancelStops(t *testing.T) {
 				if test.stop > 0 {
 					time.AfterFunc(test.stop, cancel)
 				}
-				all, _, err := canceller.Cancel(ctx)
+				all, _, err := canceller.Cancel(ctx, newLimiter(t))
 				if !errors.Is(err, test.err) {
 					t.Errorf("%v, want %v", err, test.err)
 				}
@@ -364,7 +364,7 @@ func TestCancelNothing(t *testing.T) {
 		if found, err := canceller.Survey(t.Context()); err != nil || len(found) != 1 || b.service.looks != 0 {
 			t.Errorf("%+v, %v, %d looks", found, err, b.service.looks)
 		}
-		if _, _, err := canceller.Cancel(t.Context()); err != nil || len(s.asked) != 0 || b.service.looks != 0 {
+		if _, _, err := canceller.Cancel(t.Context(), newLimiter(t)); err != nil || len(s.asked) != 0 || b.service.looks != 0 {
 			t.Errorf("%v, asked for %v, %d looks", err, s.asked, b.service.looks)
 		}
 		b.want("planned 1, accepted 1")

@@ -15,15 +15,16 @@ import (
 // outcome is unknown. Each time the list is looked at before.
 const cancelRounds = 3
 
-// Cancel asks for every action that the survey found not final, and returns what
-// came of all of them. What the survey found ended is recorded first. A request
+// Cancel asks for every action that the survey found not final, under the quota of
+// the cancel API, and returns what came of all of them. What the survey found ended is recorded first. A request
 // whose outcome is unknown is looked after before it is made again: the action is
 // the same, so asking twice does no harm.
 //
 // The error is ctx's after an orderly stop, [ErrUnreachable], a *[defender.Error]
 // that means [defender.Stop] or where listing is refused, the journal's, or
 // [ErrPanic]. What was known until then is recorded.
-func (c *Canceller) Cancel(ctx context.Context) ([]Undone, Summary, error) {
+func (c *Canceller) Cancel(ctx context.Context, calls Limiter) ([]Undone, Summary, error) {
+	c.calls = calls
 	err := c.cancel(ctx)
 	for _, u := range c.all {
 		if u.Result == ToCancel {
@@ -134,7 +135,7 @@ func (c *Canceller) askAll(ctx context.Context, open []*undo) error {
 // and may be made again.
 func (c *Canceller) ask(take, flight context.Context, u *undo) error {
 	for again := true; again; {
-		token, pass, err := c.gate.await(take, c.c.Calls)
+		token, pass, err := c.gate.await(take, c.calls)
 		if err != nil {
 			return err
 		}

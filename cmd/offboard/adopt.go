@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -44,11 +43,7 @@ func (s *session) withoutTenant(c *journal.Campaign, unread error) error {
 		return uninformedError(unread)
 	}
 	s.app.log.Warn().Err(unread).Msg("going on without knowing what other hosts did")
-	encoded, err := json.Marshal(agreed)
-	if err != nil {
-		return err
-	}
-	return c.Update(func(i *journal.Info) error { i.Rules = encoded; return nil })
+	return agreed.keep(c)
 }
 
 func uninformedError(unread error) error {

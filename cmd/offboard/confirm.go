@@ -12,18 +12,23 @@ import (
 // to type the number of machines, since a "y" is typed without reading; without
 // one --yes is required.
 func (a *app) confirm(ctx context.Context, p preview, f *runFlags) error {
-	machines := len(p.send)
-	if f.yes || machines == 0 {
+	what := fmt.Sprintf("Campaign %q will offboard %s. This cannot be taken back once a machine has acted on it.", f.campaign, plural(len(p.send), "machine"))
+	if n := len(p.doubted); n > 0 {
+		what = fmt.Sprintf("%s in doubt will be asked about, and sent if nothing had arrived.\n", plural(n, "machine")) + what
+	}
+	return a.agree(ctx, len(p.send), f.yes, what)
+}
+
+// agree shows what is about to happen to so many machines, unless somebody said
+// yes already.
+func (a *app) agree(ctx context.Context, machines int, yes bool, what string) error {
+	if yes || machines == 0 {
 		return nil
 	}
 	if !a.env.interactive {
 		return usageError("no terminal to confirm %s on; give --yes", plural(machines, "machine"))
 	}
-	if n := len(p.doubted); n > 0 {
-		_, _ = fmt.Fprintf(a.env.stderr, "%s in doubt will be asked about, and sent if nothing had arrived.\n", plural(n, "machine"))
-	}
-	_, _ = fmt.Fprintf(a.env.stderr, "Campaign %q will offboard %s. This cannot be taken back once a machine has acted on it.\nType the number of machines to go on: ",
-		f.campaign, plural(machines, "machine"))
+	_, _ = fmt.Fprintf(a.env.stderr, "%s\nType the number of machines to go on: ", what)
 	answer, err := a.answer(ctx)
 	if err != nil {
 		return err

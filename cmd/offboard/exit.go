@@ -184,11 +184,17 @@ func campaignCode(c journal.Counts) exitCode {
 		return exitInDoubt
 	case c.Of(journal.Planned) > 0:
 		return exitBudget
-	case c.Of(journal.Rejected)+c.Of(journal.Failed)+c.Of(journal.TimedOut)+c.Of(journal.Cancelled) > 0:
-		return exitRejected
 	default:
-		return exitOK
+		return endedCode(c)
 	}
+}
+
+// endedCode is the code of the machines that are settled.
+func endedCode(c journal.Counts) exitCode {
+	if c.Of(journal.Rejected)+c.Of(journal.Failed)+c.Of(journal.TimedOut)+c.Of(journal.Cancelled) > 0 {
+		return exitRejected
+	}
+	return exitOK
 }
 
 // precedence lists the codes from the one that outranks all to the least.

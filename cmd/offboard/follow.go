@@ -103,7 +103,7 @@ func (s *session) reportFollowed(c *journal.Campaign, last lastRun, waiting []ru
 	if err != nil {
 		return err
 	}
-	code := graver(codeOf(cause), followedCode(counts))
+	code := graver(codeOf(cause), followedCode(counts, r.Aborted != nil))
 	last.EndedAt, last.ExitCode, last.ExitReason = time.Now().UTC(), code, code.reason()
 	if cause != nil {
 		last.ExitReason = cause.Error()
@@ -118,9 +118,12 @@ func (s *session) reportFollowed(c *journal.Campaign, last lastRun, waiting []ru
 }
 
 // followedCode is the code of a campaign that was followed: what is accepted is
-// work that remains.
-func followedCode(c journal.Counts) exitCode {
+// work that remains, and what an aborted campaign has not sent is none.
+func followedCode(c journal.Counts, aborted bool) exitCode {
 	code := campaignCode(c)
+	if aborted && code == exitBudget {
+		code = endedCode(c)
+	}
 	if c.Of(journal.Accepted) > 0 {
 		code = graver(code, exitBudget)
 	}

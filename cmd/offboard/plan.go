@@ -75,6 +75,9 @@ func (s *session) existing(p *plan, name string) error {
 		return err
 	}
 	info := c.Info()
+	if err := refuseAborted(info); err != nil {
+		return err
+	}
 	if p.comment != "" && info.Comment != "" && p.comment != info.Comment {
 		return usageError("campaign %q was begun with --comment %q, which stays; give --campaign another name for another purpose", info.Name, info.Comment)
 	}

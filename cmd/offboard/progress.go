@@ -100,6 +100,11 @@ func (p *progress) event(e runner.Event) {
 		if e.State != journal.Succeeded {
 			level = zerolog.WarnLevel
 		}
+	case runner.EventCancelAnswered:
+		level = zerolog.DebugLevel
+		if e.Err != nil {
+			level = zerolog.WarnLevel
+		}
 	case runner.EventLooked:
 		level = zerolog.DebugLevel
 	case runner.EventThrottled, runner.EventPaused, runner.EventLeftInDoubt:

@@ -27,6 +27,7 @@ type result struct {
 	ExitReason     string         `json:"exit_reason"`
 	Chain          journal.Chain  `json:"chain"`
 	Waiting        *waitingResult `json:"waiting,omitempty"` // of follow
+	Aborted        *abortion      `json:"aborted,omitempty"`
 
 	where []string // the flags that name the journal's cloud
 }
@@ -78,6 +79,11 @@ func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, 
 	for _, state := range journal.States() {
 		r.Counts[state.String()] = counts.Of(state)
 	}
+	agreed, err := rulesOf(info)
+	if err != nil {
+		return r, counts, err
+	}
+	r.Aborted = agreed.Aborted
 	if len(info.LastRun) == 0 {
 		return r, counts, nil
 	}
@@ -109,6 +115,10 @@ func (r result) write(w io.Writer, form string, counts journal.Counts, resume st
 	words := lastWords(r, counts)
 	if r.Waiting != nil && counts.Of(journal.Accepted) > 0 {
 		words += "\nWaiting for: " + r.Waiting.words() + "."
+	}
+	if r.Aborted != nil {
+		words += "\n" + r.Aborted.words()
+		resume = r.command("cancel") + " " + commandLine("--reason", r.Aborted.Reason)
 	}
 	if next := nextStep(r, counts, resume); next != "" {
 		words += "\nNext: " + next
@@ -151,7 +161,7 @@ func lastWords(r result, c journal.Counts) string {
 // nextStep is what takes the campaign further.
 func nextStep(r result, c journal.Counts, resume string) string {
 	switch {
-	case c.Of(journal.Planned)+c.Of(journal.Sending) > 0:
+	case c.Of(journal.Planned)+c.Of(journal.Sending) > 0 && r.Aborted == nil:
 		return resume
 	case c.Of(journal.InDoubt) > 0:
 		return resume + ", which asks the service again; or 'offboard resolve' with your own verdict"

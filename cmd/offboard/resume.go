@@ -45,6 +45,9 @@ func (a *app) resume(cmd *cobra.Command, f *campaignFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := refuseAborted(c.Info()); err != nil {
+		return err
+	}
 	if !c.Info().Enlisted {
 		return usageError("the list of campaign %q was not read to its end; run it again with the list", c.Info().Name)
 	}
@@ -75,7 +78,13 @@ func chooseCampaign(j *journal.Journal, name string, states ...journal.State) (*
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(states, func(st journal.State) bool { return counts.Of(st) > 0 }) {
+		r, err := rulesOf(info)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(states, func(st journal.State) bool {
+			return counts.Of(st) > 0 && (st != journal.Planned || r.Aborted == nil) // nobody will send them
+		}) {
 			open = append(open, c)
 		}
 	}

@@ -86,7 +86,7 @@ calls a minute and 1,500 an hour. It can be killed at any instant and resumed.`,
 		return &commandError{code: exitUsage, err: err, hint: fmt.Sprintf("see '%s --help'", cmd.CommandPath())}
 	})
 	root.AddCommand(
-		a.runCommand(), a.resumeCommand(), a.followCommand(), a.verifyCommand(), a.statusCommand(), a.resolveCommand(),
+		a.runCommand(), a.resumeCommand(), a.followCommand(), a.verifyCommand(), a.cancelCommand(), a.abortCommand(), a.statusCommand(), a.resolveCommand(),
 		a.doctorCommand(), a.journalCommand(), a.demoCommand(), a.simulateCommand(),
 		a.versionCommand(),
 	)
@@ -130,7 +130,9 @@ func exactArgs(n int) cobra.PositionalArgs {
 
 // personal are the flags that somebody has to give by hand each time: what
 // lives in an environment is given without thinking.
-func personal(name string) bool { return name == "yes" || strings.HasPrefix(name, "include-") }
+func personal(name string) bool {
+	return name == "yes" || name == "reason" || strings.HasPrefix(name, "include-")
+}
 
 func environmentName(flag string) string {
 	return "OFFBOARD_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))

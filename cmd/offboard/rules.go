@@ -13,7 +13,8 @@ type rules struct {
 	IncludeNotOnboarded bool `json:"include_not_onboarded,omitempty"`
 	// NewJournal: a person said that no other host has worked on the tenant,
 	// or took the risk. It is asked for once.
-	NewJournal bool `json:"new_journal,omitempty"`
+	NewJournal bool      `json:"new_journal,omitempty"`
+	Aborted    *abortion `json:"aborted,omitempty"` // nil: it may go on
 	guardRules
 }
 
@@ -23,6 +24,15 @@ func rulesOf(i journal.Info) (rules, error) {
 		return r, nil
 	}
 	return r, json.Unmarshal(i.Rules, &r)
+}
+
+// keep writes the rules to the campaign.
+func (r rules) keep(c *journal.Campaign) error {
+	encoded, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return c.Update(func(i *journal.Info) error { i.Rules = encoded; return nil })
 }
 
 // tightened combines the campaign's rules with those of this run's flags.

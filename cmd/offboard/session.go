@@ -220,15 +220,19 @@ func (s *session) recentCalls() ([]limiter.Call, error) {
 	if s.journal == nil {
 		return nil, nil
 	}
-	known, err := s.journal.Calls(time.Now().Add(-2 * time.Hour))
-	if err != nil {
-		return nil, err
-	}
+	known, err := s.journal.Calls(time.Now().Add(-longestQuota))
+	return limiterCalls(known), err
+}
+
+// longestQuota is how long a call may count, with room to spare.
+const longestQuota = 2 * time.Hour
+
+func limiterCalls(known []journal.Call) []limiter.Call {
 	calls := make([]limiter.Call, len(known))
 	for i, c := range known {
 		calls[i] = limiter.Call{ID: c.Token, Sent: c.Sent, Answered: c.Answered}
 	}
-	return calls, nil
+	return calls
 }
 
 // close releases everything; what was promised to be on disk is there already.

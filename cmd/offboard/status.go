@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -102,7 +103,7 @@ func (a *app) listUnsettled(c *journal.Campaign) error {
 			return err
 		}
 		ours := e.SettledBy == ""
-		if ours && (e.State == journal.Accepted || e.State == journal.Succeeded) {
+		if ours && e.Cancel == nil && (e.State == journal.Accepted || e.State == journal.Succeeded) {
 			continue
 		}
 		why := fmt.Sprintf("%q", e.Reason)
@@ -110,6 +111,9 @@ func (a *app) listUnsettled(c *journal.Campaign) error {
 			why = "by campaign " + e.SettledBy
 		} else if e.Failure != nil && e.State != journal.Excluded {
 			why = fmt.Sprintf("%s %q", e.Failure.Code, e.Failure.Message)
+		}
+		if e.Cancel != nil {
+			why = strings.TrimPrefix(why, `""`) + cancelWords(e.Cancel)
 		}
 		if _, err := fmt.Fprintf(w, "%s\t%q\t%s\t%s\t%s\n", e.MachineID, e.Name, e.State, e.Updated.UTC().Format(time.RFC3339), why); err != nil {
 			return err

@@ -86,11 +86,11 @@ func (s *Simulator) machineTruth(m *MachineTruth, now time.Time) MachineTruth {
 	t := MachineTruth{Requests: m.Requests, Effects: m.Effects, ActionIDs: slices.Clone(m.ActionIDs)}
 	for _, id := range t.ActionIDs {
 		a := s.byID[id]
-		switch status, _ := a.at(now); {
-		case status == cancelled:
+		switch status, _ := a.at(now); status {
+		case cancelled:
 			t.Cancelled = append(t.Cancelled, id)
 			t.Done = t.Done || a.overtaken
-		case status == succeeded:
+		case succeeded:
 			t.Done = true
 		}
 	}

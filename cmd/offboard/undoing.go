@@ -1,0 +1,219 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"offboard/journal"
+	"offboard/runner"
+)
+
+// undoing is a campaign that is being taken back, and what cancel and abort print
+// of it with --output json.
+type undoing struct {
+	Campaign   string                      `json:"campaign"`
+	TenantID   string                      `json:"tenant_id"`
+	Journal    string                      `json:"journal"`
+	DryRun     bool                        `json:"dry_run"`
+	Reason     string                      `json:"reason"`
+	Aborted    *abortion                   `json:"aborted,omitempty"`
+	Results    map[runner.CancelResult]int `json:"results"`
+	Counts     map[string]int              `json:"counts"`
+	Machines   []runner.Undone             `json:"machines"`
+	Calls      callsResult                 `json:"calls"`
+	ExitCode   int                         `json:"exit_code"`
+	ExitReason string                      `json:"exit_reason"`
+	Chain      journal.Chain               `json:"chain"`
+
+	session   *session
+	campaign  *journal.Campaign
+	canceller *runner.Canceller
+}
+
+func newUndoing(s *session, c *journal.Campaign, f *cancelFlags) *undoing {
+	return &undoing{
+		Campaign: c.Info().Name, TenantID: s.journal.Tenant().ID, Journal: s.journal.Path(),
+		DryRun: f.dryRun, Reason: f.reason, session: s, campaign: c,
+	}
+}
+
+func (u *undoing) count(r runner.CancelResult) int {
+	n := 0
+	for _, m := range u.Machines {
+		if m.Result == r {
+			n++
+		}
+	}
+	return n
+}
+
+// cancelResults are in the order in which they are counted out, with the code that
+// each ends the command with.
+var cancelResults = []struct {
+	result runner.CancelResult
+	words  string
+	code   exitCode
+}{
+	{runner.ToCancel, "to cancel", exitOK},
+	{runner.CancelDone, "cancelled", exitOK},
+	{runner.CancelOvertaken, "cancelled, though the device had begun", exitRejected},
+	{runner.CancelTooLate, "too late: ended otherwise, or being carried out", exitRejected},
+	{runner.CancelRefused, "refused by the service", exitRejected},
+	{runner.CancelPending, "asked for and not final yet", exitBudget},
+	{runner.CancelNotAsked, "not asked for yet", exitBudget},
+	{runner.CancelInDoubt, "in doubt", exitInDoubt},
+	{runner.CancelNotOurs, "not this campaign's own, left alone", exitOK},
+}
+
+func (u *undoing) code() exitCode {
+	code := exitOK
+	for _, r := range cancelResults {
+		if u.Results[r.result] > 0 {
+			code = graver(code, r.code)
+		}
+	}
+	return code
+}
+
+// report writes what came of it. The code describes the machines and what ended
+// the work, whichever is graver.
+func (u *undoing) report(f *cancelFlags, cause error) error {
+	if err := u.complete(); err != nil {
+		return errors.Join(cause, err)
+	}
+	code := graver(codeOf(cause), u.code())
+	u.ExitCode, u.ExitReason = int(code), u.outcome()
+	if cause != nil {
+		u.ExitReason = cause.Error()
+	}
+	if err := u.write(f); err != nil {
+		return errors.Join(cause, fmt.Errorf("write the result: %w", err))
+	}
+	return outcomeError(code, cause)
+}
+
+// show writes what a dry run has found.
+func (u *undoing) show(f *cancelFlags) error {
+	if err := u.complete(); err != nil {
+		return err
+	}
+	u.ExitReason = "nothing was sent and nothing was written"
+	return u.write(f)
+}
+
+// complete fills in what follows from the machines and the journal.
+func (u *undoing) complete() error {
+	r, _, err := resultOf(u.session.journal, u.campaign)
+	if err != nil {
+		return err
+	}
+	u.Counts, u.Chain, u.Aborted = r.Counts, r.Chain, r.Aborted
+	u.Results = map[runner.CancelResult]int{}
+	for _, result := range runner.CancelResults() {
+		u.Results[result] = u.count(result)
+	}
+	return nil
+}
+
+func (u *undoing) write(f *cancelFlags) error {
+	out := u.session.app.env.stdout
+	if f.output == "json" {
+		e := json.NewEncoder(out)
+		e.SetEscapeHTML(false)
+		return e.Encode(u)
+	}
+	if err := u.list(out, f.verbose); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(out, u.words()); err != nil {
+		return err
+	}
+	return writeChain(out, f.output, u.Chain)
+}
+
+func (u *undoing) list(out io.Writer, all bool) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	for _, m := range u.Machines {
+		if !all && (m.Result == runner.CancelDone || m.Result == runner.CancelNotOurs) {
+			continue
+		}
+		line := fmt.Sprintf("%s\t%q\t%s\t%q", m.MachineID, m.Name, m.Result, m.Status)
+		if m.Failure != nil {
+			line += fmt.Sprintf("\t%d %s %q", m.Failure.HTTPStatus, m.Failure.Code, m.Failure.Message)
+		}
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// outcome counts the machines out, and never reads as done where it is not.
+func (u *undoing) outcome() string {
+	var parts []string
+	for _, r := range cancelResults {
+		if n := u.Results[r.result]; n > 0 {
+			parts = append(parts, grouped(n)+" "+r.words)
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing to cancel"
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (u *undoing) words() string {
+	lines := []string{fmt.Sprintf("Campaign %s, %s accepted or in doubt: %s.", u.Campaign, plural(len(u.Machines), "machine"), u.outcome())}
+	if u.DryRun {
+		return lines[0] + "\nDry run: nothing was sent and nothing was written."
+	}
+	if u.Results[runner.CancelDone]+u.Results[runner.CancelOvertaken] > 0 {
+		lines = append(lines, "Cancelled is the service's word, a device may have been faster; after two days 'offboard verify' tells.")
+	}
+	if u.Aborted != nil {
+		lines = append(lines, u.Aborted.words())
+	}
+	if next := u.next(); next != "" {
+		lines = append(lines, "Next: "+next)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// next is what takes the undo further.
+func (u *undoing) next() string {
+	again := commandLine(append([]string{
+		"offboard", "cancel", "--campaign", u.Campaign, "--journal", u.Journal, "--tenant", u.TenantID, "--reason", u.Reason,
+	}, cloudFlags(u.session.tenant.Cloud)...)...)
+	open := u.Results[runner.CancelPending] + u.Results[runner.CancelNotAsked] + u.Results[runner.CancelRefused]
+	switch {
+	case u.Results[runner.CancelInDoubt] > 0:
+		return again + ", which looks again for what is in doubt; or 'offboard resolve' with your own verdict"
+	case open > 0:
+		return again
+	}
+	return ""
+}
+
+// cancelWords are what a person reads of a machine's cancellation.
+func cancelWords(c *journal.Cancellation) string {
+	if c == nil {
+		return ""
+	}
+	outcome := "outcome unknown"
+	switch c.Outcome {
+	case journal.CancelTaken:
+		outcome = "taken"
+	case journal.CancelNotTaken:
+		outcome = "not taken"
+	case journal.CancelUnknown:
+	}
+	if c.Failure != nil {
+		outcome += fmt.Sprintf(" (%d %s %q)", c.Failure.HTTPStatus, c.Failure.Code, c.Failure.Message)
+	}
+	return fmt.Sprintf("cancellation asked %s by %s, %q: %s", c.Asked.UTC().Format(time.RFC3339), c.Operator, c.Reason, outcome)
+}
