@@ -27,9 +27,6 @@ const (
 	Returned  Finding = "returned"  // the device is back under another id
 )
 
-// Good says that the machine is as it should be after an offboarding.
-func (f Finding) Good() bool { return f == Silent || f == Gone }
-
 const (
 	// reportGrace is how long after its offboarding the last report of a device
 	// may be dated: the service takes in full reports about daily.
@@ -47,6 +44,16 @@ type Verified struct {
 	Offboarded time.Time     `json:"offboarded_at"` // when its action succeeded, else when it was sent
 	LastSeen   time.Time     `json:"last_seen,omitzero"`
 	NewID      string        `json:"new_id,omitempty"` // with Returned
+}
+
+// Good says that the machine is as it should be: silent after an offboarding, and
+// reporting after one that was cancelled. A silent one was carried out, whatever
+// its action says, or is off.
+func (v Verified) Good() bool {
+	if v.State == journal.Cancelled {
+		return v.Finding == Reporting
+	}
+	return v.Finding == Silent || v.Finding == Gone
 }
 
 // Verify compares the machines of a campaign that were sent with the tenant's

@@ -61,8 +61,8 @@ func TestVerify(t *testing.T) {
 			if v.MachineID != id(i) || v.Finding != w.finding || v.NewID != w.newID || v.Offboarded.IsZero() {
 				t.Errorf("machine %d: %+v; want %+v", i, v, w)
 			}
-			if good := w.finding == runner.Silent || w.finding == runner.Gone; v.Finding.Good() != good {
-				t.Errorf("%s is good: %t", v.Finding, v.Finding.Good())
+			if good := w.finding == runner.Silent || w.finding == runner.Gone; v.Good() != good {
+				t.Errorf("%s is good: %t", v.Finding, v.Good())
 			}
 		}
 	})

@@ -102,6 +102,7 @@ func (c leakCase) run(t *testing.T) (secrets canaries, written map[string][]byte
 		append([]string{"resume", "--output", "json"}, work...),
 		{"run", v.list, "--comment", "why", "--dry-run", "--on-bad-row", "skip"},
 		{"follow", "--for", "0", "--retry-for", "5s"}, {"verify", "--retry-for", "5s"},
+		{"cancel", "--reason", "wrong list", "--yes", "--retry-for", "5s"}, {"abort", "--reason", "wrong list", "--yes", "--verbose", "--retry-for", "5s"},
 		{"status", "--verbose"}, {"status", "--output", "json"}, {"journal", "check"}, {"journal", "export"}, {"doctor"},
 		{"journal", "recover", v.journal(), filepath.Join(v.dir, "recovered")},
 	} {

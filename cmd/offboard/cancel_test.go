@@ -57,11 +57,11 @@ func (v *virtualTenant) checkCancelQuota(calls int) {
 func TestAbortRacesCompletion(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const machines, foreign, sent = 260, 10, 200
+		const machines, foreign, sent = 180, 5, 160
 		v := newVirtualTenant(t, simulator.Config{
 			Machines: machines, Seed: 1, Latency: 300 * time.Millisecond, Jitter: 200 * time.Millisecond,
 			// The first hundred act while they are being cancelled.
-			SettleAfter: 70 * time.Second, CancelRace: time.Second, Offline: 0.1, Failing: 0.1,
+			SettleAfter: 64 * time.Second, CancelRace: time.Second, Offline: 0.1, Failing: 0.1,
 		})
 		defer v.close()
 		ids := v.sim.Machines()
@@ -153,7 +153,7 @@ func (v *virtualTenant) checkRestIsFree(rest, before int) {
 func TestCancelKeepsTheWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const machines = 180
+		const machines = 130
 		v := newVirtualTenant(t, simulator.Config{Machines: machines, Seed: 1, Latency: 300 * time.Millisecond, Offline: 1})
 		defer v.close()
 		v.begun(machines)
@@ -281,4 +281,32 @@ func (v *virtualTenant) typed(text string, args ...string) (exitCode, string) {
 	defer func() { v.spoil = nil }()
 	code, _, stderr := v.run(v.t.Context(), args...)
 	return code, stderr
+}
+
+// TestVerifyCancelled: some days after an undo a machine that reports is as it
+// should be, and one that is silent was offboarded after all.
+func TestVerifyCancelled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtualTenant(t, simulator.Config{Machines: 3, Seed: 1, SettleAfter: -1})
+		defer v.close()
+		v.begun(3)
+		v.takeBack(t.Context(), exitOK, "cancel")
+		<-time.After(72 * time.Hour)
+		all := v.sim.Machines()
+		for i := range all {
+			all[i].LastSeen = time.Now()
+			if i > 0 {
+				v.sim.AddMachine(all[i])
+			}
+		}
+		code, stdout, stderr := v.run(t.Context(), "verify")
+		if code != exitRejected || !strings.Contains(stdout, all[0].ID) || strings.Contains(stdout, all[1].ID) || !strings.Contains(stdout, "  cancelled") {
+			t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+		}
+		v.sim.AddMachine(all[0])
+		if code, stdout, stderr := v.run(t.Context(), "verify", "--output", "json"); code != exitOK || !strings.Contains(stdout, `"reporting":3`) {
+			t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+		}
+	})
 }

@@ -29,8 +29,11 @@ has been silent since, is still reporting, is back under a new id, or is gone.
 Its onboarding status proves nothing: an offboarded machine goes on being shown
 as onboarded. Silence means something after two days.
 
-It ends with 0 when all are silent or gone, 3 when some are reporting or back,
-and 6 when it is too early to tell of some.`,
+A machine whose action was cancelled should be reporting: where it is silent, the
+device was faster, or is off.
+
+It ends with 0 when all are silent or gone (or, when cancelled, reporting), 3 when
+some are not as they should be, and 6 when it is too early to tell of some.`,
 		Example: "  offboard verify --campaign retired-laptops",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.verify(cmd, &f) },
@@ -104,22 +107,24 @@ func newVerification(campaign, path string, machines []runner.Verified) verifica
 	for _, f := range findings {
 		v.Counts[f.finding] = 0
 	}
+	code := exitOK
 	for _, m := range machines {
 		v.Counts[m.Finding]++
+		switch {
+		case m.Finding == runner.TooEarly:
+			code = graver(code, exitBudget)
+		case !m.Good():
+			code = graver(code, exitRejected)
+		}
 	}
-	switch {
-	case v.Counts[runner.TooEarly] > 0:
-		v.ExitCode = int(exitBudget)
-	case v.Counts[runner.Reporting]+v.Counts[runner.Returned] > 0:
-		v.ExitCode = int(exitRejected)
-	}
+	v.ExitCode = int(code)
 	return v
 }
 
 func (v verification) write(out io.Writer, all bool) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, m := range v.Machines {
-		if m.Finding.Good() && !all {
+		if m.Good() && !all {
 			continue
 		}
 		seen := "not in the inventory"
@@ -127,6 +132,9 @@ func (v verification) write(out io.Writer, all bool) error {
 			seen = "last seen " + m.LastSeen.UTC().Format(time.RFC3339)
 		}
 		line := fmt.Sprintf("%s\t%q\t%s\toffboarded %s\t%s", m.MachineID, m.Name, m.Finding, m.Offboarded.UTC().Format(time.RFC3339), seen)
+		if m.State == journal.Cancelled {
+			line += "\tcancelled"
+		}
 		if m.NewID != "" {
 			line += "\tnow " + m.NewID
 		}
