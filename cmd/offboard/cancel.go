@@ -110,7 +110,7 @@ func (s *session) surveyUndo(ctx context.Context, f *cancelFlags, states ...jour
 	u.canceller = runner.NewCanceller(runner.CancelConfig{
 		Service: s.client, Record: c, Directory: s.directory, Reason: f.reason,
 		Workers: runner.DefaultWorkers, RetryFor: f.retryFor,
-		OnEvent: (&progress{log: s.app.log, counts: map[journal.State]int{}}).event,
+		OnEvent: u.progress.event,
 	})
 	u.Machines, err = u.canceller.Survey(ctx)
 	return u, err
@@ -130,7 +130,9 @@ func (s *session) undo(ctx context.Context, u *undoing, f *cancelFlags) error {
 	defer context.AfterFunc(ctx, func() {
 		s.app.log.Warn().Msg("stopping: finishing what is in flight; once more ends at once")
 	})()
+	stop := u.watch(ctx, calls)
 	machines, summary, cause := u.canceller.Cancel(ctx, calls)
+	stop()
 	if ctx.Err() != nil {
 		cause = stoppedBy(context.Cause(ctx), cause)
 	}

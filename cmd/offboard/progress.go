@@ -38,6 +38,11 @@ func (p *progress) start(ctx context.Context) (stop func(), err error) {
 		p.counts[s] = counts.Of(s)
 	}
 	p.line("started")
+	return p.tick(ctx, p.line), nil
+}
+
+// tick logs how far it is until stop is called.
+func (p *progress) tick(ctx context.Context, line func(message string)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var done sync.WaitGroup
 	done.Go(func() {
@@ -48,11 +53,20 @@ func (p *progress) start(ctx context.Context) (stop func(), err error) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				p.line("progress")
+				line("progress")
 			}
 		}
 	})
-	return func() { cancel(); done.Wait() }, nil
+	return func() { cancel(); done.Wait() }
+}
+
+// undoLine is line while a campaign is being taken back.
+func (p *progress) undoLine(message string) {
+	p.mu.Lock()
+	left := p.counts[journal.Accepted]
+	e := p.log.Info().Int("to_cancel", left).Int("cancelled", p.counts[journal.Cancelled])
+	p.mu.Unlock()
+	e.Str("left", p.limiter.Forecast(left).Round(time.Second).String()).Msg(message)
 }
 
 func (p *progress) line(message string) {
@@ -101,6 +115,7 @@ func (p *progress) event(e runner.Event) {
 			level = zerolog.WarnLevel
 		}
 	case runner.EventCancelAnswered:
+		p.move(journal.Accepted, e.State)
 		level = zerolog.DebugLevel
 		if e.Err != nil {
 			level = zerolog.WarnLevel

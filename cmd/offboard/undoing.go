@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"offboard/journal"
+	"offboard/limiter"
 	"offboard/runner"
 )
 
@@ -33,13 +35,24 @@ type undoing struct {
 	session   *session
 	campaign  *journal.Campaign
 	canceller *runner.Canceller
+	progress  *progress
 }
 
 func newUndoing(s *session, c *journal.Campaign, f *cancelFlags) *undoing {
 	return &undoing{
 		Campaign: c.Info().Name, TenantID: s.journal.Tenant().ID, Journal: s.journal.Path(),
 		DryRun: f.dryRun, Reason: f.reason, session: s, campaign: c,
+		progress: &progress{log: s.app.log, counts: map[journal.State]int{}},
 	}
+}
+
+// watch logs how far it is until stop is called.
+func (u *undoing) watch(ctx context.Context, calls *limiter.Limiter) (stop func()) {
+	p := u.progress
+	p.limiter = calls
+	p.counts[journal.Accepted] = len(u.Machines) - u.count(runner.CancelInDoubt) - u.count(runner.CancelNotOurs)
+	p.undoLine("started")
+	return p.tick(ctx, p.undoLine)
 }
 
 func (u *undoing) count(r runner.CancelResult) int {
