@@ -5,7 +5,9 @@
 // [Open] gives the [Journal] of one tenant, a single bbolt file. A [Campaign],
 // from [Journal.StartCampaign] or [Journal.Campaign], is the type to reach for
 // next: [Campaign.Enlist] gives it its machines, then every attempt is a
-// [Campaign.Begin] followed by exactly one of Accept, Reject, Doubt or Release.
+// [Campaign.Begin] followed by exactly one of Accept, Reject, Doubt or Release. To
+// take one back is a [Campaign.Cancelling] followed by CancelTaken, Uncancelled or
+// CancelDoubted, with the machine accepted until its action has ended.
 //
 // # Promises
 //

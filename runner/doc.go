@@ -20,6 +20,14 @@
 // minute of being given up, the action list shows an action within SettleWait
 // of its arrival, and the journal's disk keeps what it reported as synced.
 //
+// # Taking back
+//
+// [NewCanceller] cancels what a campaign asked for itself and what has not ended:
+// first a look, then intent, request and outcome for each as above, then a look
+// again. Cancelling is the same action asked about once more, so it may be asked
+// twice; what an action says in the end is the service's word, and a device may
+// have been faster.
+//
 // # Stopping
 //
 // Cancelling Run's context means: take nothing new, finish and record what is

@@ -198,12 +198,15 @@ func TestCancelKilled(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
+			ended := make(chan struct{})
+			go func() { _ = cmd.Wait(); close(ended) }()
 			select {
 			case <-trap.sprung:
-			case <-t.Context().Done():
+			case <-ended:
+				t.Error("it ended before it could be killed")
 			}
 			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
+			<-ended
 			close(trap.dead)
 			if code, stderr := r.run(t.Context(), "resume", "--campaign", "c"); code != int(exitGuard) {
 				t.Errorf("resume: exit code %d: %s", code, stderr)
