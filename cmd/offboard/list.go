@@ -19,7 +19,7 @@ import (
 type listFlags struct {
 	format, onBadRow, rejects, ambiguous string
 	includeNotOnboarded, resolve         bool
-	comment                              string
+	comment, ticket                      string
 	max, expect                          int
 	yes, dryRun                          bool
 }
@@ -32,6 +32,7 @@ func (f *listFlags) bind(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.resolve, "resolve", false, "look rows without an id up in the tenant's inventory, by name or Entra device id")
 	fs.StringVar(&f.ambiguous, "ambiguous", string(runner.RefuseAmbiguous), "when several machines match a row: refuse, newest or all")
 	fs.StringVar(&f.comment, "comment", "", "why: goes with every request and stays with the action (required, unless the list has a comment column)")
+	fs.StringVar(&f.ticket, "ticket", "", "change ticket `ID`: stays with the campaign and begins the comment unless it names it")
 	fs.IntVar(&f.max, "max", 0, "refuse when more than `N` machines would be sent; required for a portal export")
 	fs.IntVar(&f.expect, "expect", anyNumber, "refuse unless exactly `N` machines would be sent (those in doubt not counted)")
 	fs.Lookup("expect").DefValue = ""
@@ -50,7 +51,7 @@ func (f *listFlags) validate() error {
 	case f.expect < 0 && f.expect != anyNumber:
 		return usageError("--expect %d is negative", f.expect)
 	}
-	return nil
+	return validateTicket(f.ticket)
 }
 
 // anyNumber is --expect when it was not given.

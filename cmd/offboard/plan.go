@@ -38,7 +38,7 @@ type omitted struct {
 func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan, error) {
 	p := plan{
 		comment: strings.TrimSpace(f.comment),
-		rules:   rules{Max: f.max, IncludeNotOnboarded: f.includeNotOnboarded, NewJournal: f.newJournal},
+		rules:   rules{Max: f.max, Ticket: f.ticket, IncludeNotOnboarded: f.includeNotOnboarded, NewJournal: f.newJournal},
 	}
 	if err := s.resolveRows(ctx, list, &f.listFlags); err != nil {
 		return p, err
@@ -72,14 +72,12 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 func (s *session) existing(p *plan, name string) error {
 	c, err := s.campaign(name)
 	if err != nil || c == nil {
+		p.comment = ticketed(p.comment, p.rules.Ticket)
 		return err
 	}
 	info := c.Info()
 	if err := refuseAborted(info); err != nil {
 		return err
-	}
-	if p.comment != "" && info.Comment != "" && p.comment != info.Comment {
-		return usageError("campaign %q was begun with --comment %q, which stays; give --campaign another name for another purpose", info.Name, info.Comment)
 	}
 	begun, err := rulesOf(info)
 	if err != nil {
@@ -87,6 +85,10 @@ func (s *session) existing(p *plan, name string) error {
 	}
 	if p.rules, err = begun.tightened(p.rules); err != nil {
 		return err
+	}
+	p.comment = ticketed(p.comment, p.rules.Ticket)
+	if p.comment != "" && info.Comment != "" && p.comment != info.Comment {
+		return usageError("campaign %q was begun with --comment %q, which stays; give --campaign another name for another purpose", info.Name, info.Comment)
 	}
 	p.existing = c
 	if info.Comment != "" {

@@ -15,6 +15,7 @@ import (
 // given another meaning.
 type result struct {
 	Campaign       string         `json:"campaign"`
+	Ticket         string         `json:"ticket,omitempty"`
 	TenantID       string         `json:"tenant_id"`
 	Journal        string         `json:"journal"`
 	List           listResult     `json:"list"`
@@ -67,8 +68,12 @@ func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, 
 	if err != nil {
 		return result{}, counts, err
 	}
+	rules, err := rulesOf(info)
+	if err != nil {
+		return result{}, counts, err
+	}
 	r := result{
-		Campaign: info.Name, TenantID: j.Tenant().ID, Journal: j.Path(), Chain: chain,
+		Campaign: info.Name, Ticket: rules.Ticket, TenantID: j.Tenant().ID, Journal: j.Path(), Chain: chain,
 		List: listResult{
 			Path: info.List.Path, SHA256: info.List.SHA256, Machines: counts.Total(),
 			Duplicates: info.List.Duplicates, BadRows: info.List.BadRows,

@@ -9,8 +9,10 @@ import (
 // rules are what a campaign was begun under. They are kept in the journal, and
 // a later run of the campaign may only tighten them.
 type rules struct {
-	Max                 int  `json:"max,omitempty"` // 0: no bound
-	IncludeNotOnboarded bool `json:"include_not_onboarded,omitempty"`
+	Max int `json:"max,omitempty"` // 0: no bound
+	// Ticket is fixed once the campaign has begun.
+	Ticket              string `json:"ticket,omitempty"`
+	IncludeNotOnboarded bool   `json:"include_not_onboarded,omitempty"`
 	// NewJournal: a person said that no other host has worked on the tenant,
 	// or took the risk. It is asked for once.
 	NewJournal bool      `json:"new_journal,omitempty"`
@@ -48,6 +50,9 @@ func (r rules) tightened(now rules) (rules, error) {
 	}
 	now.NewJournal = now.NewJournal || r.NewJournal
 	var err error
+	if now.Ticket, err = fixedTicket(r.Ticket, now.Ticket); err != nil {
+		return r, err
+	}
 	now.guardRules, err = r.guardRules.tightened(now.guardRules)
 	return now, err
 }

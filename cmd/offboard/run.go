@@ -111,7 +111,7 @@ func (s *session) enlist(list *input.List, p plan, f *runFlags) (*journal.Campai
 		return nil, err
 	}
 	failpoint.Hit(failpoint.CampaignStarted)
-	done, err := c.Enlist(enlistment(list, p.leftOut))
+	done, err := c.Enlist(enlistment(list, p))
 	if err != nil {
 		return nil, err
 	}
@@ -121,21 +121,21 @@ func (s *session) enlist(list *input.List, p plan, f *runFlags) (*journal.Campai
 	return c, nil
 }
 
-func enlistment(list *input.List, leftOut []omitted) journal.Enlistment {
+func enlistment(list *input.List, p plan) journal.Enlistment {
 	return journal.Enlistment{
 		List: journal.ListInfo{
 			Path: list.Path, SHA256: list.SHA256, Duplicates: list.Duplicates, BadRows: list.BadRows,
-			Machines: len(list.Machines) + len(leftOut),
+			Machines: len(list.Machines) + len(p.leftOut),
 		},
 		Columns: list.Columns,
 		Machines: func(yield func(journal.Machine) bool) {
 			for _, m := range list.Machines {
-				if !yield(listed(m, "")) {
+				if !yield(p.listed(m, "")) {
 					return
 				}
 			}
-			for _, m := range leftOut {
-				if !yield(listed(m.Machine, m.reason)) {
+			for _, m := range p.leftOut {
+				if !yield(p.listed(m.Machine, m.reason)) {
 					return
 				}
 			}
@@ -144,6 +144,6 @@ func enlistment(list *input.List, leftOut []omitted) journal.Enlistment {
 }
 
 // listed is a row as the journal takes it.
-func listed(m input.Machine, exclude string) journal.Machine {
-	return journal.Machine{ID: m.ID, Name: m.Name, Comment: m.Comment, Carried: m.Carried, Exclude: exclude}
+func (p plan) listed(m input.Machine, exclude string) journal.Machine {
+	return journal.Machine{ID: m.ID, Name: m.Name, Comment: ticketed(m.Comment, p.rules.Ticket), Carried: m.Carried, Exclude: exclude}
 }
