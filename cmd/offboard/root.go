@@ -86,7 +86,8 @@ calls a minute and 1,500 an hour. It can be killed at any instant and resumed.`,
 		return &commandError{code: exitUsage, err: err, hint: fmt.Sprintf("see '%s --help'", cmd.CommandPath())}
 	})
 	root.AddCommand(
-		a.runCommand(), a.resumeCommand(), a.followCommand(), a.verifyCommand(), a.cancelCommand(), a.abortCommand(), a.statusCommand(), a.resolveCommand(),
+		a.runCommand(), a.resumeCommand(), a.cancelCommand(), a.abortCommand(),
+		a.followCommand(), a.verifyCommand(), a.statusCommand(), a.campaignsCommand(), a.resolveCommand(),
 		a.doctorCommand(), a.journalCommand(), a.demoCommand(), a.simulateCommand(),
 		a.versionCommand(),
 	)

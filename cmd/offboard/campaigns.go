@@ -1,0 +1,160 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"offboard/journal"
+)
+
+type campaignsFlags struct {
+	connectionFlags
+	outputFlag
+	journal, ticket string
+}
+
+func (a *app) campaignsCommand() *cobra.Command {
+	var f campaignsFlags
+	cmd := &cobra.Command{
+		Use:   "campaigns",
+		Short: "List the campaigns by ticket",
+		Long: `Lists the journal's campaigns by ticket, from the journal alone: when each was begun,
+when its last run ended and with which exit code, and how its machines stand. A
+campaign is open while a machine is left to send or to settle.`,
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error { return a.campaigns(&f) },
+	}
+	f.bindTenant(cmd.Flags())
+	f.outputFlag.bind(cmd.Flags())
+	cmd.Flags().StringVar(&f.journal, "journal", "", "journal `file` (default: one per tenant and cloud in the state directory)")
+	cmd.Flags().StringVar(&f.ticket, "ticket", "", "only the campaigns of this ticket `ID`")
+	return cmd
+}
+
+// campaignsResult is what campaigns prints with --output json.
+type campaignsResult struct {
+	TenantID  string           `json:"tenant_id"`
+	Journal   string           `json:"journal"`
+	Campaigns []campaignResult `json:"campaigns"`
+}
+
+type campaignResult struct {
+	Campaign  string         `json:"campaign"`
+	Ticket    string         `json:"ticket,omitempty"`
+	Comment   string         `json:"comment"`
+	CreatedAt time.Time      `json:"created_at"`
+	EndedAt   *time.Time     `json:"ended_at,omitempty"`
+	ExitCode  *int           `json:"exit_code,omitempty"`
+	Open      bool           `json:"open"`
+	Machines  int            `json:"machines"`
+	Counts    map[string]int `json:"counts"`
+}
+
+func (a *app) campaigns(f *campaignsFlags) error {
+	if err := f.validate(); err != nil {
+		return err
+	}
+	j, err := a.openOffline(&offlineFlags{f.connectionFlags, journalFlags{journal: f.journal}}, journal.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	r, err := campaignsOf(j, f.ticket)
+	if err != nil {
+		return err
+	}
+	if f.output == "json" {
+		e := json.NewEncoder(a.env.stdout)
+		e.SetEscapeHTML(false)
+		return e.Encode(r)
+	}
+	return r.write(a.env.stdout)
+}
+
+func campaignsOf(j *journal.Journal, ticket string) (campaignsResult, error) {
+	all := campaignsResult{TenantID: j.Tenant().ID, Journal: j.Path(), Campaigns: []campaignResult{}}
+	infos, err := j.Campaigns()
+	if err != nil {
+		return all, err
+	}
+	for _, info := range infos {
+		c, err := j.Campaign(info.Name)
+		if err != nil {
+			return all, err
+		}
+		r, counts, err := resultOf(j, c)
+		if err != nil {
+			return all, err
+		}
+		if ticket != "" && r.Ticket != ticket {
+			continue
+		}
+		left := slices.ContainsFunc(unfinished, func(st journal.State) bool { return counts.Of(st) > 0 })
+		all.Campaigns = append(all.Campaigns, campaignResult{
+			Campaign: r.Campaign, Ticket: r.Ticket, Comment: info.Comment, CreatedAt: info.Created,
+			EndedAt: r.EndedAt, ExitCode: r.ExitCode, Open: left || !info.Enlisted,
+			Machines: counts.Total(), Counts: r.Counts,
+		})
+	}
+	return all, nil
+}
+
+// terminalWidth is what every terminal shows in one line.
+const terminalWidth = 80
+
+// write shows two lines a campaign under a heading for each ticket.
+func (r campaignsResult) write(w io.Writer) error {
+	if len(r.Campaigns) == 0 {
+		_, err := fmt.Fprintln(w, "No campaigns.")
+		return err
+	}
+	byTicket := slices.SortedStableFunc(slices.Values(r.Campaigns), func(a, b campaignResult) int { return cmp.Compare(a.Ticket, b.Ticket) })
+	var b strings.Builder
+	for i, c := range byTicket {
+		if i == 0 || c.Ticket != byTicket[i-1].Ticket {
+			fmt.Fprintf(&b, "Ticket %s\n", cmp.Or(c.Ticket, "(none)"))
+		}
+		fmt.Fprintf(&b, "%s\n%s\n", c.line(), shortened("    "+c.states()+"  "+c.Comment, terminalWidth))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (c campaignResult) line() string {
+	state, ended, code := "done", "not ended", "-"
+	if c.Open {
+		state = "open"
+	}
+	if c.EndedAt != nil {
+		ended = "ended " + c.EndedAt.UTC().Format("2006-01-02 15:04Z")
+	}
+	if c.ExitCode != nil {
+		code = fmt.Sprint(*c.ExitCode)
+	}
+	return fmt.Sprintf("  %-20s %s  begun %s  %s  exit %s", shortened(c.Campaign, 20), state, c.CreatedAt.UTC().Format("01-02 15:04Z"), ended, code)
+}
+
+// states counts the machines in the states that there are.
+func (c campaignResult) states() string {
+	parts := []string{}
+	for _, state := range journal.States() {
+		if n := c.Counts[state.String()]; n > 0 {
+			parts = append(parts, grouped(n)+" "+state.String())
+		}
+	}
+	return plural(c.Machines, "machine") + ": " + strings.Join(parts, ", ")
+}
+
+func shortened(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return s
+}
