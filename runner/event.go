@@ -45,6 +45,10 @@ const (
 	// EventCancelAnswered: a request to cancel a machine's action ended.
 	// MachineID, ActionID, State, and Err when the answer was an error.
 	EventCancelAnswered EventKind = "cancel_answered"
+	// EventHeld: no request is begun until EventReleased.
+	EventHeld EventKind = "held"
+	// EventReleased: requests are begun again.
+	EventReleased EventKind = "released"
 )
 
 // Event is something worth telling an operator.

@@ -30,6 +30,7 @@ type gate struct {
 	// doubts counts the machines being settled; while there are any, nobody
 	// probes after unknown outcomes.
 	doubts func() int
+	held   *hold // by a person
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed at every change
@@ -49,7 +50,7 @@ type gate struct {
 type pass struct{ gate *gate }
 
 func newGate(retryFor time.Duration, doubts func() int) *gate {
-	return &gate{retryFor: retryFor, doubts: doubts, changed: make(chan struct{})}
+	return &gate{retryFor: retryFor, doubts: doubts, held: &hold{}, changed: make(chan struct{})}
 }
 
 // wait returns when the gate is open or somebody may probe.
@@ -74,10 +75,14 @@ func (g *gate) wait(ctx context.Context) error {
 	}
 }
 
-// await waits for the gate and then for a token. The gate may have been shut
-// during the second wait, so it is asked again before anything is begun.
+// await waits for the gate and then for a token. The gate may have been shut, or
+// the run held, during the second wait, so both are asked again before anything
+// is begun.
 func (g *gate) await(take context.Context, calls Limiter) (*limiter.Token, *pass, error) {
 	for {
+		if err := g.held.wait(take); err != nil {
+			return nil, nil, err
+		}
 		if err := g.wait(take); err != nil {
 			return nil, nil, err
 		}
@@ -86,8 +91,12 @@ func (g *gate) await(take context.Context, calls Limiter) (*limiter.Token, *pass
 			return nil, nil, err
 		}
 		failpoint.Hit(failpoint.TokenTaken)
-		if pass := g.enter(); pass != nil {
+		pass := g.enter()
+		if pass != nil && !g.held.on() {
 			return token, pass, nil
+		}
+		if pass != nil {
+			pass.abandoned()
 		}
 		token.Unused()
 	}

@@ -20,6 +20,7 @@ type Runner struct {
 	settler   *settler
 	directory *Directory
 	account   *account
+	hold      hold
 
 	sent, throttled atomic.Int64
 }
@@ -29,6 +30,11 @@ type Runner struct {
 type Summary struct {
 	Sent      int64 // requests that reached the service or may have
 	Throttled int64 // of these, answered 429
+}
+
+// Summary is how many calls the run has made so far.
+func (r *Runner) Summary() Summary {
+	return Summary{Sent: r.sent.Load(), Throttled: r.throttled.Load()}
 }
 
 // New checks the configuration and returns a Runner, or [ErrConfig] or
@@ -65,11 +71,12 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 		}
 	}
 	r.gate = newGate(r.c.RetryFor, r.settler.open)
+	r.gate.held = &r.hold
 	for _, d := range doubts {
 		r.settler.add(d)
 	}
 	err = r.work(ctx)
-	return Summary{Sent: r.sent.Load(), Throttled: r.throttled.Load()}, err
+	return r.Summary(), err
 }
 
 // work runs the pool. There are three contexts: take ends with ctx or with the
