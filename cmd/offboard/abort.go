@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"offboard/internal/door"
 	"offboard/journal"
 	"offboard/runner"
 )
@@ -24,8 +25,9 @@ func (a *app) abortCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "abort",
 		Short: "Give a campaign up: send nothing more, and cancel what has not ended",
-		Long: `Ends a campaign for good: 'run' and 'resume' refuse it from now on, and its own
-actions that have not ended are cancelled as by 'offboard cancel'. Machines that
+		Long: `Ends a campaign for good: its run, if one is under way, is stopped, 'run' and
+'resume' refuse it from now on, and its own actions that have not ended are
+cancelled as by 'offboard cancel'. Machines that
 were not sent are free for another campaign. 'status', 'follow', 'verify' and
 'cancel' still work on it.
 
@@ -45,8 +47,11 @@ func (a *app) abort(ctx context.Context, f *cancelFlags) error {
 		return err
 	}
 	s, err := a.openUndo(ctx, f)
-	if errors.Is(err, journal.ErrLocked) {
-		return a.stopRunning(ctx, err)
+	if errors.Is(err, journal.ErrLocked) && !f.dryRun {
+		if err := a.stopToAbort(ctx, f); err != nil {
+			return err
+		}
+		s, err = a.openUndo(ctx, f)
 	}
 	if err != nil {
 		return err
@@ -86,10 +91,31 @@ func (a *app) agreeToAbort(ctx context.Context, u *undoing, f *cancelFlags) erro
 		u.Campaign, plural(unsent, "machine"), grouped(cancels), grouped(doubts)))
 }
 
-// stopRunning is asked when another process holds the journal: it has to end
-// before its campaign can be aborted.
-func (a *app) stopRunning(_ context.Context, locked error) error {
-	return &commandError{code: exitLocked, err: locked, hint: "stop the run with Ctrl-C or SIGTERM, then abort again; nothing was cancelled"}
+// stopToAbort stops the run of the campaign that is to be aborted, and waits until
+// it has given the journal free. Stopping loses nothing, so a person is asked
+// afterwards, when the counts stand.
+func (a *app) stopToAbort(ctx context.Context, f *cancelFlags) error {
+	if !f.yes && !a.env.interactive {
+		return usageError("no terminal to confirm an abort on; give --yes")
+	}
+	path, err := a.journalPath(f.journal, a.journalTenant(&f.connectionFlags))
+	if err != nil {
+		return err
+	}
+	var r result
+	err = a.ask(ctx, path, func(ctx context.Context, dial door.Dial) error { return door.Status(ctx, dial, "", &r) })
+	switch {
+	case errors.Is(err, errNoRun):
+		return nil // it has ended meanwhile
+	case err != nil:
+		return err
+	case f.campaign != "" && f.campaign != r.Campaign:
+		return &commandError{code: exitLocked, err: fmt.Errorf("campaign %q is under way in %s", r.Campaign, path),
+			hint: "wait for its run to end, or stop it with 'offboard stop', then abort again; nothing was cancelled"}
+	}
+	f.campaign = r.Campaign
+	a.log.Warn().Str("campaign", r.Campaign).Msg("stopping the run")
+	return a.stopRunning(ctx, path)
 }
 
 // markAborted notes that the campaign was given up. The first time counts.

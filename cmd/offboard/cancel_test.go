@@ -237,7 +237,7 @@ func TestCancelLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = j.Close() }()
-	for command, hint := range map[string]string{"cancel": "wait for the other run", "abort": "then abort again; nothing was cancelled"} {
+	for command, hint := range map[string]string{"cancel": "wait for the other run", "abort": "does not answer"} {
 		var stderr strings.Builder
 		code := run(t.Context(), []string{command, "--journal", path, "--reason", "wrong list", "--yes"}, environment{
 			stdin: strings.NewReader(""), stdout: io.Discard, stderr: &stderr,

@@ -44,6 +44,8 @@ func (s *session) carryOut(ctx context.Context, c *journal.Campaign, resume stri
 		return err
 	}
 	failpoint.Hit(failpoint.RunBegun)
+	ctx, closeDoor := s.openDoor(ctx, c, last.StartedAt)
+	defer closeDoor()
 	defer context.AfterFunc(ctx, func() {
 		s.app.log.Warn().Msg("stopping: finishing what is in flight; once more ends at once")
 	})()
@@ -107,6 +109,7 @@ func (s *session) work(ctx context.Context, c *journal.Campaign) (runner.Summary
 	if err != nil {
 		return runner.Summary{}, err
 	}
+	defer s.live.sends(r, report)()
 	if err := s.adopt(ctx, r, c); err != nil {
 		return runner.Summary{}, err
 	}

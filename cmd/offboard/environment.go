@@ -23,6 +23,8 @@ type environment struct {
 	logFile *logFile
 	// transport replaces the network in tests.
 	transport http.RoundTripper
+	// doors are where processes that hold a journal answer; nil where none does.
+	doors doorway
 	// opened is shown each journal in tests, which spoil its disk.
 	opened func(*journal.Journal)
 }
@@ -33,7 +35,7 @@ func processEnvironment() environment {
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		getenv:      os.Getenv,
 		interactive: in && err, terminal: err, display: out, attached: in || out || err,
-		logFile: new(logFile),
+		logFile: new(logFile), doors: ownDoors(os.Getenv),
 	}
 }
 

@@ -76,6 +76,8 @@ func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
 		return err
 	}
 	last := lastRun{StartedAt: time.Now().UTC()}
+	ctx, closeDoor := s.openDoor(ctx, c, last.StartedAt)
+	defer closeDoor()
 	waiting, cause := s.follow(ctx, c, f.bound)
 	if ctx.Err() != nil {
 		cause = stoppedBy(context.Cause(ctx), cause)
@@ -92,6 +94,7 @@ func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
 // those that it has not.
 func (s *session) follow(ctx context.Context, c *journal.Campaign, bound time.Duration) ([]runner.Waiting, error) {
 	report := &progress{log: s.app.log, counts: map[journal.State]int{}}
+	s.live.follows(report)
 	owner := func(name string) (runner.Followed, error) { return s.journal.Campaign(name) }
 	return runner.NewFollower(s.directory, owner, report.event).Follow(ctx, c, bound)
 }

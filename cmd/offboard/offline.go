@@ -34,12 +34,20 @@ func (a *app) openOffline(f *offlineFlags, o journal.Options) (*journal.Journal,
 	o.Operator = operator()
 	j, err := journal.Open(path, journal.Tenant{}, o)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usageError("there is no journal at %s", path)
+		return nil, missing(path, err)
 	}
 	if err == nil && f.tenant != "" && j.Tenant().ID != tenant.ID {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, journal.ErrForeign), j.Close())
 	}
 	return j, err
+}
+
+// missing tells of a journal that is not there; another error stays as it is.
+func missing(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return usageError("there is no journal at %s", path)
+	}
+	return err
 }
 
 func (a *app) existingJournal(f *offlineFlags, tenant journal.Tenant) (string, error) {

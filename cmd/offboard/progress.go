@@ -24,6 +24,7 @@ type progress struct {
 
 	mu     sync.Mutex
 	counts map[journal.State]int
+	wait   waitingFor // the last that was begun
 }
 
 // start counts from where the campaign stands and logs progress until stop is
@@ -96,9 +97,39 @@ func (p *progress) move(from, to journal.State) {
 	p.counts[to]++
 }
 
+// waits notes what is waited for from now on.
+func (p *progress) waits(e runner.Event) {
+	reason := ""
+	switch e.Kind {
+	case runner.EventPaused:
+		reason = "the service does not answer as it should; it is asked again"
+	case runner.EventThrottled:
+		reason = "the service asked for a pause"
+	case runner.EventFollowed:
+		reason = "the next look at the action list"
+	default:
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wait = waitingFor{Reason: reason, Until: time.Now().Add(e.Wait).UTC()}
+}
+
+// waiting is what is waited for now, nil for nothing.
+func (p *progress) waiting(now time.Time) *waitingFor {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !now.Before(p.wait.Until) {
+		return nil
+	}
+	w := p.wait
+	return &w
+}
+
 // event is the runner's OnEvent.
 func (p *progress) event(e runner.Event) {
 	level := zerolog.InfoLevel
+	p.waits(e)
 	switch e.Kind {
 	case runner.EventOutcome:
 		p.move(journal.Planned, e.State)
@@ -122,7 +153,7 @@ func (p *progress) event(e runner.Event) {
 		}
 	case runner.EventLooked:
 		level = zerolog.DebugLevel
-	case runner.EventThrottled, runner.EventPaused, runner.EventLeftInDoubt:
+	case runner.EventThrottled, runner.EventPaused, runner.EventLeftInDoubt, runner.EventHeld:
 		level = zerolog.WarnLevel
 	default:
 	}

@@ -29,6 +29,7 @@ type result struct {
 	Chain          journal.Chain  `json:"chain"`
 	Waiting        *waitingResult `json:"waiting,omitempty"` // of follow
 	Aborted        *abortion      `json:"aborted,omitempty"`
+	Running        *running       `json:"running,omitempty"` // while a process is at work
 
 	where []string // the flags that name the journal's cloud
 }
@@ -111,7 +112,25 @@ func (r *result) describe(last lastRun) {
 	r.EndedAt, r.ExitCode, r.ExitReason = &last.EndedAt, &code, last.ExitReason
 }
 
-func (r result) write(w io.Writer, form string, counts journal.Counts, resume string) error {
+// stateCounts is [journal.Counts], or what another process has told of them.
+type stateCounts interface {
+	Of(s journal.State) int
+	Total() int
+}
+
+// counted are the counts of a result.
+type counted map[string]int
+
+func (c counted) Of(s journal.State) int { return c[s.String()] }
+
+func (c counted) Total() (n int) {
+	for _, count := range c {
+		n += count
+	}
+	return n
+}
+
+func (r result) write(w io.Writer, form string, counts stateCounts, resume string) error {
 	if form == "json" {
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
@@ -125,7 +144,7 @@ func (r result) write(w io.Writer, form string, counts journal.Counts, resume st
 		words += "\n" + r.Aborted.words()
 		resume = r.command("cancel") + " " + commandLine("--reason", r.Aborted.Reason)
 	}
-	if next := nextStep(r, counts, resume); next != "" {
+	if next := nextStep(r, counts, resume); next != "" && r.Running == nil {
 		words += "\nNext: " + next
 	}
 	_, err := fmt.Fprintln(w, words)
@@ -143,7 +162,7 @@ func writeChain(w io.Writer, form string, c journal.Chain) error {
 }
 
 // lastWords never read as done when the campaign is not.
-func lastWords(r result, c journal.Counts) string {
+func lastWords(r result, c stateCounts) string {
 	parts := make([]string, 0, 8)
 	add := func(state journal.State, words string, always bool) {
 		if n := c.Of(state); n > 0 || always {
@@ -164,7 +183,7 @@ func lastWords(r result, c journal.Counts) string {
 }
 
 // nextStep is what takes the campaign further.
-func nextStep(r result, c journal.Counts, resume string) string {
+func nextStep(r result, c stateCounts, resume string) string {
 	switch {
 	case c.Of(journal.Planned)+c.Of(journal.Sending) > 0 && r.Aborted == nil:
 		return resume

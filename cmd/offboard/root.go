@@ -90,6 +90,7 @@ calls a minute and 1,500 an hour. It can be killed at any instant and resumed.`,
 		a.followCommand(), a.verifyCommand(), a.statusCommand(), a.campaignsCommand(), a.resolveCommand(),
 		a.doctorCommand(), a.journalCommand(), a.demoCommand(), a.simulateCommand(),
 		a.versionCommand(),
+		a.stopCommand(), a.pauseCommand(), a.unpauseCommand(),
 	)
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {

@@ -72,6 +72,7 @@ type session struct {
 	*connection
 	calls, lists *limiter.Limiter
 	directory    *runner.Directory
+	live         *live // while the door is open
 }
 
 // open locks the journal and signs in, in this order: a second run learns at once

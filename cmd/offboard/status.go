@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -8,13 +10,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"offboard/internal/door"
 	"offboard/journal"
 )
 
 type statusFlags struct {
 	offlineFlags
 	outputFlag
-	verbose bool
+	verbose, watch bool
+	interval       time.Duration
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -22,22 +26,77 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say how the campaigns stand",
-		Long: `Says how a campaign stands, or all of them, from the journal alone. The exit status of this
-command only says whether it could tell; exit_code in the JSON is that of the
-campaign's last run.`,
-		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error { return a.status(&f) },
+		Long: `Says how a campaign stands: from the run that is under way, of this account, or
+from the journal when there is none; then it is all campaigns without
+--campaign. With --watch it says so again and again until the run has ended. The
+exit status of this command only says whether it could tell; exit_code in the
+JSON is that of the campaign's last run.`,
+		Example: "  offboard status\n  offboard status --watch --output json",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.validate(); err != nil {
+				return err
+			}
+			if f.watch {
+				return a.watch(cmd.Context(), &f)
+			}
+			return a.status(cmd.Context(), &f)
+		},
 	}
 	f.offlineFlags.bind(cmd.Flags())
 	f.outputFlag.bind(cmd.Flags())
 	cmd.Flags().BoolVar(&f.verbose, "verbose", false, "list every machine but those that this campaign had accepted")
+	cmd.Flags().BoolVar(&f.watch, "watch", false, "go on until the run has ended")
+	cmd.Flags().DurationVar(&f.interval, "interval", 2*time.Second, "`time` between two looks of --watch")
 	return cmd
 }
 
-func (a *app) status(f *statusFlags) error {
-	if err := f.validate(); err != nil {
+func (f *statusFlags) validate() error {
+	if f.interval < 100*time.Millisecond {
+		return usageError("--interval %s is below 100ms", f.interval)
+	}
+	return f.outputFlag.validate()
+}
+
+// status asks the run, if there is one, and the journal otherwise.
+func (a *app) status(ctx context.Context, f *statusFlags) error {
+	r, err := a.askStatus(ctx, f)
+	if err == nil {
+		if f.verbose {
+			a.log.Warn().Msg("--verbose lists machines only when no run is under way")
+		}
+		return a.writeRunning(*r, f.output)
+	}
+	if !errors.Is(err, errNoRun) {
 		return err
 	}
+	return a.statusOffline(f)
+}
+
+// askStatus asks the run that holds the journal. The error is [errNoRun] when
+// there is none.
+func (a *app) askStatus(ctx context.Context, f *statusFlags) (*result, error) {
+	tenant := a.journalTenant(&f.connectionFlags)
+	path, err := a.existingJournal(&f.offlineFlags, tenant)
+	if err != nil {
+		return nil, err
+	}
+	var r result
+	err = a.ask(ctx, path, func(ctx context.Context, dial door.Dial) error { return door.Status(ctx, dial, f.campaign, &r) })
+	if err != nil {
+		return nil, missing(path, err)
+	}
+	if r.Running == nil {
+		return nil, errors.New("the run has answered with something else than its status")
+	}
+	if f.tenant != "" && r.TenantID != tenant.ID {
+		return nil, fmt.Errorf("%s: %w", path, journal.ErrForeign)
+	}
+	return &r, nil
+}
+
+// statusOffline reads the journal.
+func (a *app) statusOffline(f *statusFlags) error {
 	j, err := a.openOffline(&f.offlineFlags, journal.Options{ReadOnly: true})
 	if err != nil {
 		return err

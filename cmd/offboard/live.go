@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"offboard/internal/door"
+	"offboard/journal"
+	"offboard/runner"
+)
+
+// doorway is [door.Place].
+type doorway interface {
+	Listen(journal string) (net.Listener, error)
+	Dial(ctx context.Context, journal string) (net.Conn, error)
+}
+
+// ownDoors is where the doors of this account are.
+func ownDoors(getenv func(string) string) doorway {
+	state, err := stateDir(getenv)
+	if err != nil {
+		state = "" // the other places are left
+	}
+	return door.Place{Dirs: door.Directories(getenv, state)}
+}
+
+// stopRequest is why a context ended: somebody asked for it at the door. It has
+// the exit code of SIGTERM.
+type stopRequest struct{ who string }
+
+func (s stopRequest) Error() string { return "stopped by 'offboard stop', asked for by " + s.who }
+func (s stopRequest) Unwrap() error { return interruption{syscall.SIGTERM} }
+
+// live answers at the door of a journal for the process that holds it.
+type live struct {
+	session  *session
+	campaign *journal.Campaign
+	started  time.Time
+	stop     context.CancelCauseFunc
+
+	mu       sync.Mutex
+	runner   *runner.Runner // while machines are sent
+	report   *progress      // nil before the first event can come
+	held     *heldBy
+	stopping string
+}
+
+// openDoor has the process answer for its work until it is closed, and returns a
+// context that ends when somebody asks for that. A door that cannot be opened
+// keeps nobody from working.
+func (s *session) openDoor(ctx context.Context, c *journal.Campaign, started time.Time) (context.Context, func()) {
+	ctx, stop := context.WithCancelCause(ctx)
+	s.live = &live{session: s, campaign: c, started: started, stop: stop}
+	closeDoor := func() { stop(nil) }
+	if s.app.env.doors == nil {
+		return ctx, closeDoor
+	}
+	l, err := s.app.env.doors.Listen(s.journal.Path())
+	if err != nil {
+		s.app.log.Warn().AnErr("error", err).Msg("no other process can ask this one for its status, or have it stop or pause: no socket is to be had for that")
+		return ctx, closeDoor
+	}
+	server := door.Serve(l, s.live)
+	return ctx, func() { _ = server.Close(); stop(nil) }
+}
+
+// sends says that machines are being sent, until the function that it returns is
+// called.
+func (l *live) sends(r *runner.Runner, report *progress) (done func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.runner, l.report = r, report
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.runner, l.held = nil, nil
+	}
+}
+
+func (l *live) follows(report *progress) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.report = report
+}
+
+// Status is part of [door.Keeper].
+func (l *live) Status(campaign string) (any, error) {
+	c, err := l.campaign, error(nil)
+	if campaign != "" {
+		if c, err = l.session.journal.Campaign(campaign); err != nil {
+			return nil, err
+		}
+	}
+	r, _, err := resultOf(l.session.journal, c)
+	if err != nil {
+		return nil, err
+	}
+	l.describe(&r)
+	return r, nil
+}
+
+// describe adds what this process knows.
+func (l *live) describe(r *result) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.Running = &running{
+		PID: os.Getpid(), Operator: operator(), Campaign: l.campaign.Info().Name,
+		StartedAt: l.started, Held: l.held, Stopping: l.stopping,
+	}
+	if l.report != nil {
+		r.Running.Waiting = l.report.waiting(time.Now())
+	}
+	if r.Campaign != r.Running.Campaign {
+		return
+	}
+	if r.ExitCode == nil {
+		r.ExitReason = "the run has not ended"
+	}
+	if l.runner != nil {
+		sum := l.runner.Summary()
+		r.Calls = callsResult{Sent: sum.Sent, Throttled: sum.Throttled}
+		r.Running.measure(l.session.calls, r.planned())
+	}
+}
+
+// Stop is part of [door.Keeper]: it does what the first SIGTERM does.
+func (l *live) Stop(who string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopping == "" {
+		l.stopping = stopRequest{who}.Error()
+		l.stop(stopRequest{who})
+	}
+	return nil
+}
+
+var errNothingToHold = errors.New("no machines are being sent, so there is nothing to pause")
+
+// Pause is part of [door.Keeper].
+func (l *live) Pause(who string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.runner == nil:
+		return errNothingToHold
+	case l.stopping != "":
+		return errors.New(l.stopping)
+	case l.held != nil:
+		return nil
+	}
+	l.held = &heldBy{time.Now().UTC(), who}
+	l.session.app.log.Warn().Str("by", who).Msg("paused by 'offboard pause': nothing is sent until 'offboard unpause'")
+	l.runner.Hold()
+	return nil
+}
+
+// Unpause is part of [door.Keeper].
+func (l *live) Unpause(who string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.runner == nil || l.held == nil {
+		return nil
+	}
+	paused := time.Since(l.held.Since).Round(time.Second)
+	l.session.app.log.Info().Str("by", who).Str("paused", fmt.Sprint(paused)).Msg("going on: 'offboard unpause'")
+	l.held = nil
+	l.runner.Release()
+	return nil
+}
