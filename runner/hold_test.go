@@ -32,7 +32,7 @@ func begin(ctx context.Context, t *testing.T, n int, budget runner.Budget, scrip
 		t.Fatal(err)
 	}
 	go func() {
-		_, err := h.Runner.Run(ctx)
+		_, err := h.Run(ctx)
 		h.ended <- err
 	}()
 	return h

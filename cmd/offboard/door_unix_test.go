@@ -122,7 +122,7 @@ func TestDoor(t *testing.T) {
 		t.Errorf("%+v", running)
 	}
 
-	if code, stdout, stderr := r.output("stop", "--wait", "--journal", path); code != 0 || !strings.Contains(stdout, "has stopped") {
+	if code, stdout, stderr := r.output("stop", "--wait", "--journal", path); code != 0 || !strings.Contains(stdout, "No run holds") {
 		t.Fatalf("stop: exit code %d: %s%s", code, stdout, stderr)
 	}
 	var exit *exec.ExitError

@@ -30,12 +30,12 @@ func ownDoors(getenv func(string) string) doorway {
 	return door.Place{Dirs: door.Directories(getenv, state)}
 }
 
-// stopRequest is why a context ended: somebody asked for it at the door. It has
+// stoppedError is why a context ended: somebody asked for it at the door. It has
 // the exit code of SIGTERM.
-type stopRequest struct{ who string }
+type stoppedError struct{ who string }
 
-func (s stopRequest) Error() string { return "stopped by 'offboard stop', asked for by " + s.who }
-func (s stopRequest) Unwrap() error { return interruption{syscall.SIGTERM} }
+func (s stoppedError) Error() string { return "stopped by 'offboard stop', asked for by " + s.who }
+func (s stoppedError) Unwrap() error { return interruption{syscall.SIGTERM} }
 
 // live answers at the door of a journal for the process that holds it.
 type live struct {
@@ -134,8 +134,8 @@ func (l *live) Stop(who string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopping == "" {
-		l.stopping = stopRequest{who}.Error()
-		l.stop(stopRequest{who})
+		l.stopping = stoppedError{who}.Error()
+		l.stop(stoppedError{who})
 	}
 	return nil
 }

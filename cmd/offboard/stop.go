@@ -19,14 +19,14 @@ finished and recorded, and the run ends with 143. 'offboard resume' goes on with
 it. Where there is no run, nothing is to be done, which is no error.`,
 		Example: "  offboard stop --wait",
 	}, func(ctx context.Context, path string) (string, error) {
-		err := a.ask(ctx, path, door.Stop)
-		switch {
-		case errors.Is(err, errNoRun):
-			return "No run holds the journal.", nil
-		case err != nil || !f.wait:
-			return "The run is stopping.", err
+		if f.wait {
+			return "No run holds the journal.", a.stopRunning(ctx, path)
 		}
-		return "The run has stopped.", awaitFree(ctx, path)
+		err := a.ask(ctx, path, door.Stop)
+		if errors.Is(err, errNoRun) {
+			return "No run holds the journal.", nil
+		}
+		return "The run is stopping.", err
 	})
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "return when the run has ended and the journal is free")
 	return cmd

@@ -118,7 +118,7 @@ func TestUnfitDirectories(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(os.Chmod(open, 0o755), os.Symlink(long, link)); err != nil { //nolint:gosec // that is the point
+	if err := errors.Join(os.Chmod(open, 0o755), os.Symlink(long, link)); err != nil {
 		t.Fatal(err)
 	}
 	unfit := []string{open, long, link, journal, filepath.Join(base, "no", "where")}
