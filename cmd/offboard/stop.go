@@ -40,7 +40,7 @@ func (a *app) pauseCommand() *cobra.Command {
 What is in flight is finished and recorded, machines in doubt are still asked
 about, and --max-duration and --window run on. A run that begins later is not
 paused, so where there is no run this is refused.`,
-		Example: "  offboard pause\n  offboard unpause",
+		Example: "  offboard pause",
 	}, func(ctx context.Context, path string) (string, error) {
 		err := a.ask(ctx, path, door.Pause)
 		if errors.Is(err, errNoRun) {
