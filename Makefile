@@ -45,6 +45,14 @@ lint: ## golangci-lint, go.mod tidy, builds and vets for windows and darwin
 	GOOS=windows go build ./... && GOOS=windows go vet ./...
 	GOOS=darwin go build ./... && GOOS=darwin go vet ./...
 
+.PHONY: docs
+docs: ## Make docs/commands.md anew from the code
+	OFFBOARD_UPDATE_DOCS=1 go test -count=1 -run '^TestCommandReference$$' ./cmd/offboard
+
+.PHONY: man
+man: ## The man pages in bin/man
+	OFFBOARD_MAN=$(CURDIR)/bin/man go test -count=1 -run '^TestManual$$' ./cmd/offboard
+
 PLATFORMS ?= linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
 
 .PHONY: release
