@@ -33,8 +33,9 @@ func (e *exposed) Is(target error) bool { return target == ErrExposed }
 func (e *exposed) hint() string { return "chmod 600 " + e.path }
 
 // mounts are where a container's platform puts secrets, with modes that nobody
-// inside can change.
-var mounts = []string{"/run/secrets/", "/var/run/secrets/"}
+// inside can change, and systemd the credentials of a service: their mode says
+// 0440 where an access list lets the service alone read.
+var mounts = []string{"/run/secrets/", "/var/run/secrets/", "/run/credentials/"}
 
 // private refuses a file that others can read, where the platform can tell. What
 // is no file, such as a pipe, is nobody else's already.

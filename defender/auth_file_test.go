@@ -59,7 +59,7 @@ func TestNotExposed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, refused := range map[string]bool{
-		"/run/secrets/client-secret": false, "/var/run/secrets/azure/token": false, "/run/secrets/../x": true, "/etc/run/secrets/x": true, "run/secrets/x": true,
+		"/run/secrets/client-secret": false, "/var/run/secrets/azure/token": false, "/run/credentials/offboard.service/client-secret": false, "/run/secrets/../x": true, "/etc/run/secrets/x": true, "run/secrets/x": true,
 	} {
 		if err := private(path, open); errors.Is(err, ErrExposed) != refused {
 			t.Errorf("%s: %v", path, err)
