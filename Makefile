@@ -1,6 +1,7 @@
 # Everything a fresh machine with Go, git and make needs is set up by the targets themselves.
 GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-CYCLONEDX     := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
+CYCLONEDX     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
+GORELEASER    := go run github.com/goreleaser/goreleaser/v2@v2.16.0
 GOVULNCHECK   := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 BIN := bin/offboard
@@ -25,6 +26,7 @@ demo: build ## The main job against an embedded tenant: a campaign, a kill -9, t
 .PHONY: test
 test: ## All tests, with the race detector where there is a C compiler
 	go test $(RACE) -timeout 30m ./...
+	cd deploy && go test ./...
 
 PROOF := $(CURDIR)/bin/torture.md
 .PHONY: torture
@@ -42,6 +44,7 @@ lint: ## golangci-lint, go.mod tidy, builds and vets for windows and darwin
 	go mod tidy -diff
 	go mod verify
 	go vet -tags failpoint ./...
+	cd deploy && go vet ./... && go mod tidy -diff && go mod verify
 	GOOS=windows go build ./... && GOOS=windows go vet ./...
 	GOOS=darwin go build ./... && GOOS=darwin go vet ./...
 
@@ -51,30 +54,38 @@ docs: ## Make docs/commands.md anew from the code
 
 .PHONY: man
 man: ## The man pages in bin/man
+	@rm -rf bin/man
 	OFFBOARD_MAN=$(CURDIR)/bin/man go test -count=1 -run '^TestManual$$' ./cmd/offboard
 
-PLATFORMS ?= linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
+.PHONY: completions
+completions: ## The completion scripts of four shells in bin/completions
+	@mkdir -p bin/completions
+	@set -e; for shell in bash zsh fish powershell; do \
+		go run ./cmd/offboard completion $$shell > bin/completions/offboard.$$(echo $$shell | sed s/powershell/ps1/); \
+	done
+
+bin/cyclonedx-gomod: Makefile
+	GOBIN=$(CURDIR)/bin go install $(CYCLONEDX)
+
+# goreleaser knows no commit in a repository without a remote.
+WITHOUT_REMOTE := GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=remote.origin.url GIT_CONFIG_VALUE_0=.
+
+.PHONY: snapshot
+snapshot: ## Archives, deb, rpm, SBOMs and SHA256SUMS of this commit in dist/, the same bytes wherever they are built
+	$(GORELEASER) check
+	$(WITHOUT_REMOTE) DIRTY=$$(git diff --quiet HEAD || echo -dirty) $(GORELEASER) release --snapshot --clean
 
 .PHONY: release
-release: ## Binaries for all platforms with their SBOMs and SHA256SUMS in dist/, the same bytes wherever they are built
-	@rm -rf dist && mkdir dist
-	@set -e; version=$$(git describe --tags --always --dirty --abbrev=12); \
-	time=$$(TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ); \
-	for platform in $(PLATFORMS); do \
-		os=$${platform%/*} name=dist/offboard-$$version-$${platform%/*}-$${platform#*/}; file=$$name; [ $$os != windows ] || file=$$name.exe; \
-		echo $$file; \
-		GOOS=$$os GOARCH=$${platform#*/} CGO_ENABLED=0 GOFLAGS= \
-			go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$$version" -o $$file ./cmd/offboard; \
-		GOFLAGS=-trimpath $(CYCLONEDX) bin -json -noserial -std -version $$version -output $$name.raw $$file; \
-		sed "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"$$time\"/" $$name.raw > $$name.cdx.json; rm $$name.raw; \
-	done
-	@cd dist && { sha256sum offboard-* 2>/dev/null || shasum -a 256 offboard-*; } > SHA256SUMS
+release: ## The same of a tagged commit; publishes nothing. OFFBOARD_SIGN names a program that signs the Windows binaries
+	$(WITHOUT_REMOTE) $(GORELEASER) release --clean --skip=publish,announce
 
 .PHONY: verify-reproducible
-verify-reproducible: ## Build the release in two clones, from nothing and in different directories, and compare
-	@set -e; dir=$$(mktemp -d); trap 'chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; for clone in one two/deeper; do \
+verify-reproducible: ## Build a snapshot in two clones, from nothing and in different directories, and compare
+	@set -e; dir=$$(mktemp -d); trap 'chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; \
+	GOBIN="$$dir/bin" go install $(patsubst go run %,%,$(GORELEASER)); \
+	for clone in one two/deeper; do \
 		git clone --quiet . "$$dir/$$clone"; \
-		GOCACHE="$$dir/$$clone/cache" $(MAKE) --no-print-directory -C "$$dir/$$clone" release PLATFORMS="$(PLATFORMS)"; \
+		GOCACHE="$$dir/$$clone/cache" $(MAKE) --no-print-directory -C "$$dir/$$clone" snapshot GORELEASER="$$dir/bin/goreleaser"; \
 	done; cmp "$$dir/one/dist/SHA256SUMS" "$$dir/two/deeper/dist/SHA256SUMS"; cat "$$dir/one/dist/SHA256SUMS"
 
 .PHONY: vuln
