@@ -82,7 +82,7 @@ release: ## The same of a tagged commit; publishes nothing. OFFBOARD_SIGN names 
 .PHONY: verify-reproducible
 verify-reproducible: ## Build a snapshot in two clones, from nothing and in different directories, and compare
 	@set -e; dir=$$(mktemp -d); trap 'chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; \
-	GOBIN="$$dir/bin" go install $(patsubst go run %,%,$(GORELEASER)); \
+	GOBIN="$$dir/bin" go install $(subst go run ,,$(GORELEASER)); \
 	for clone in one two/deeper; do \
 		git clone --quiet . "$$dir/$$clone"; \
 		GOCACHE="$$dir/$$clone/cache" $(MAKE) --no-print-directory -C "$$dir/$$clone" snapshot GORELEASER="$$dir/bin/goreleaser"; \

@@ -94,6 +94,9 @@ func (a *app) dial(f *connectionFlags, tenant journal.Tenant) (*connection, erro
 		return nil, err
 	}
 	auth := a.authConfig(f, cloud, tenant)
+	if auth.Method == defender.AuthDeviceCode && !a.env.terminal {
+		return nil, usageError("no terminal to show a device code on; choose another way with --auth")
+	}
 	auth.Transport = transport
 	method, why, err := auth.Choose()
 	if err != nil {
