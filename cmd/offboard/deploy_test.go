@@ -232,6 +232,40 @@ func TestCrontabIsShell(t *testing.T) {
 	}
 }
 
+// TestSignHook: a release has each Windows binary signed in place if somebody has
+// named what signs, and fails when that does.
+func TestSignHook(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("no shell")
+	}
+	config, err := os.ReadFile(filepath.Join("..", "..", ".goreleaser.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hook := regexp.MustCompile(`(?m)^ +- sh -c '(.*)'$`).FindSubmatch(config)
+	if hook == nil {
+		t.Fatal("no hook")
+	}
+	// The shell signs: what it is given is a script that adds to itself.
+	const unsigned = `printf signed >> "$0"; exit`
+	binary := filepath.Join(t.TempDir(), "offboard.exe")
+	if err := os.WriteFile(binary, []byte(unsigned+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		program, want string
+		fails         bool
+	}{{"", unsigned + "\n", false}, {"/bin/sh", unsigned + "\nsigned", false}, {binary + ".missing", unsigned + "\nsigned", true}} {
+		cmd := exec.Command("/bin/sh", "-c", strings.ReplaceAll(string(hook[1]), "{{ .Path }}", binary))
+		cmd.Env = append(os.Environ(), "OFFBOARD_SIGN="+c.program)
+		out, err := cmd.CombinedOutput()
+		if got, _ := os.ReadFile(binary); (err != nil) != c.fails || string(got) != c.want {
+			t.Errorf("%q: %q %v %s", c.program, got, err, out)
+		}
+	}
+}
+
 // TestContainer: the image holds nothing but the static binary, the authorities
 // and an empty state directory, and runs as nobody.
 func TestContainer(t *testing.T) {
