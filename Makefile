@@ -81,10 +81,10 @@ release: ## The same of a tagged commit; publishes nothing. OFFBOARD_SIGN names 
 
 .PHONY: verify-reproducible
 verify-reproducible: ## Build a snapshot in two clones, from nothing and in different directories, and compare
-	@set -e; dir=$$(mktemp -d); trap 'chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; \
+	@set -e; commit=$$(git rev-parse HEAD); dir=$$(mktemp -d); trap 'chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; \
 	GOBIN="$$dir/bin" go install $(subst go run ,,$(GORELEASER)); \
 	for clone in one two/deeper; do \
-		git clone --quiet . "$$dir/$$clone"; \
+		git clone --quiet . "$$dir/$$clone"; git -C "$$dir/$$clone" checkout --quiet --detach "$$commit"; \
 		GOCACHE="$$dir/$$clone/cache" $(MAKE) --no-print-directory -C "$$dir/$$clone" snapshot GORELEASER="$$dir/bin/goreleaser"; \
 	done; cmp "$$dir/one/dist/SHA256SUMS" "$$dir/two/deeper/dist/SHA256SUMS"; cat "$$dir/one/dist/SHA256SUMS"
 
