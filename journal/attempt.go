@@ -63,7 +63,7 @@ func (c *Campaign) apply(b *batch, id rawID, m move) error {
 	if err := m.edit(b, id, r, e); err != nil {
 		return err
 	}
-	e.Attempt = int(r.attempts)
+	e.Attempt, e.Authorised = int(r.attempts), int(r.authorised)
 	b.putEvent(e)
 	if next := c.follow(id, r, m); next != nil {
 		b.putEvent(next)
@@ -91,14 +91,14 @@ func (c *Campaign) follow(id rawID, r *record, m move) *Event {
 	}
 	r.state = final
 	return &Event{Kind: KindSettled, Campaign: c.name, MachineID: id.String(), From: Accepted, To: final,
-		Attempt: int(r.attempts), ActionID: r.ActionID}
+		Attempt: int(r.attempts), Authorised: int(r.authorised), ActionID: r.ActionID}
 }
 
 // misplaced explains why a machine cannot make a transition. A live machine is
 // refused to Begin in the same words as one that another campaign holds.
 func (c *Campaign) misplaced(m move, r *record) error {
 	e := &Error{Path: c.j.path, Op: m.op, From: r.state, To: m.to, Err: ErrTransition}
-	if m.kind == KindIntent && r.state.Live() {
+	if (m.kind == KindIntent || m.kind == KindAuthorised) && r.state.Live() {
 		e.By, e.At, e.Err = c.name, r.updated, fmt.Errorf("%w: %w", ErrTransition, heldError(r.state))
 	}
 	e.Hint = hintFor(e.Err)
@@ -118,7 +118,7 @@ func heldError(s State) error {
 // Release has to follow.
 //
 // It refuses with [ErrSettled] when any campaign of the journal has the machine
-// accepted or succeeded, with [ErrInDoubt] when one has it sending or in doubt
+// accepted or succeeded (but see [Campaign.Authorise]), with [ErrInDoubt] when one has it sending or in doubt
 // (Error.By and Error.At tell which one, and since when), with [ErrTransition]
 // when the machine is not planned here, and with [ErrNotEnlisted].
 func (c *Campaign) Begin(machineID string, token uint64) (Attempt, error) {
@@ -149,7 +149,7 @@ func (c *Campaign) Begin(machineID string, token uint64) (Attempt, error) {
 }
 
 // others looks at what other campaigns know of the machine. It refuses when one
-// of them holds a live record, and returns the ids of the actions they had.
+// of them holds it, and returns the ids of the actions they had.
 func (c *Campaign) others(b *batch, id rawID, to State) ([]string, error) {
 	var actions []string
 	for g := range machineGroups(b.machines, id, 1) {
@@ -157,17 +157,14 @@ func (c *Campaign) others(b *batch, id rawID, to State) ([]string, error) {
 			return nil, g.err
 		}
 		for _, h := range g.records {
-			if h.campaign == c.number {
-				continue
-			}
 			r, err := decodeRecord(h.key, h.value)
 			if err != nil {
 				return nil, err
 			}
-			if r.state.Live() {
+			if r.holds(c.number) {
 				return nil, c.held(h.campaign, r, to)
 			}
-			if r.ActionID != "" {
+			if h.campaign != c.number && r.ActionID != "" {
 				actions = append(actions, r.ActionID)
 			}
 		}

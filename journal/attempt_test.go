@@ -3,6 +3,7 @@ package journal_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -96,10 +97,21 @@ var operations = []operation{
 	{"cancel done", leads{journal.Accepted: journal.Cancelled}},
 	{"cancel refused", leads{journal.Accepted: journal.Accepted}},
 	{"cancel doubted", leads{journal.Accepted: journal.Accepted}},
+	{"authorise", leads{
+		journal.Planned: journal.Planned, journal.Rejected: journal.Planned, journal.Failed: journal.Planned,
+		journal.TimedOut: journal.Planned, journal.Cancelled: journal.Planned,
+	}},
+	{"authorise again", leads{
+		journal.Planned: journal.Planned, journal.Rejected: journal.Planned, journal.Failed: journal.Planned,
+		journal.TimedOut: journal.Planned, journal.Cancelled: journal.Planned, journal.Succeeded: journal.Planned,
+	}},
 }
 
 func operate(c *journal.Campaign, machine, op string) error {
 	a := pending("a-" + c.Info().Name + "-" + machine) // another campaign has another action
+	if e, err := c.Entry(machine); err == nil && e.Authorised > 0 {
+		a = pending(fmt.Sprint(a.ID, "-", e.Authorised)) // and so has every authorised attempt
+	}
 	f := journal.Failure{Reason: journal.ReasonUnknown}
 	switch op {
 	case "begin":
@@ -139,6 +151,8 @@ func operate(c *journal.Campaign, machine, op string) error {
 		return c.Uncancelled(machine, f)
 	case "cancel doubted":
 		return c.CancelDoubted(machine, f)
+	case "authorise", "authorise again":
+		return c.Authorise([]journal.Authorisation{{MachineID: machine, Reason: "onboarded again", Again: op != "authorise"}})
 	default:
 		return c.Settle(machine, withStatus(a, "Cancelled"))
 	}

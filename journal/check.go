@@ -90,6 +90,8 @@ type checker struct {
 type replay struct {
 	state              State
 	attempts, notFound int
+	authorised         int
+	passed             string // the campaign that the machine's success does not hold back
 }
 
 func (c *checker) checkEvents(tx *bolt.Tx) error {
@@ -168,8 +170,15 @@ func (c *checker) replay(e Event) {
 	if e.Kind == KindReleased && e.Failure != nil && e.Failure.Reason == ReasonNotFound {
 		before.notFound++
 	}
-	if e.Kind == KindSalvaged {
-		before.attempts, before.notFound = e.Attempt, 0
+	switch {
+	case e.Kind == KindSalvaged:
+		before.attempts, before.notFound, before.authorised, before.passed = e.Attempt, 0, e.Authorised, e.By
+	case e.Kind == KindAuthorised:
+		before.authorised++
+		before.notFound = 0
+	}
+	if e.By != "" {
+		before.passed = e.By
 	}
 	c.replayed[key] = before
 }
@@ -205,7 +214,7 @@ func (c *checker) checkGroup(g *group) error {
 		}
 		c.Records++
 		c.counted[name]++
-		if r.state.Live() {
+		if r.live(h.campaign) {
 			live++
 		}
 		c.compare(g.id.String(), name, r)
@@ -228,7 +237,14 @@ func (c *checker) compare(id, name string, r *record) {
 			c.add("machine %s of campaign %s is %s without an event", id, name, r.state)
 		}
 	}
-	if got := (replay{r.state, int(r.attempts), int(r.notFound)}); got != want {
+	got := replay{r.state, int(r.attempts), int(r.notFound), int(r.authorised), ""}
+	if r.passed != 0 {
+		var err error
+		if got.passed, err = c.j.nameOf(r.passed); err != nil {
+			c.add("machine %s of campaign %s: %v", id, name, err)
+		}
+	}
+	if got != want {
 		c.add("machine %s of campaign %s is %s after %d attempts, by the log %s after %d",
 			id, name, got.state, got.attempts, want.state, want.attempts)
 	}

@@ -20,8 +20,8 @@ type finding struct {
 
 // conclude decides what every machine of the new journal is. What the complete
 // log says is believed. Without it, a machine is what it was seen settled as, since
-// nothing leads back from there; every other one may have been sent in what is
-// lost, and is in doubt.
+// only a person's word leads back from there; every other one may have been sent in
+// what is lost, and is in doubt.
 func (f *findings) conclude(now time.Time) []*finding {
 	all := make([]*finding, 0, len(f.traces))
 	for key, t := range f.traces {
@@ -46,15 +46,16 @@ func (f *findings) concludeOne(key traceKey, t *trace, now time.Time) *finding {
 	if c.known {
 		c.before = *t.replayed
 	}
-	seen := t.retrace()
+	seen := t.retrace(f.names)
 	if f.lost[key.campaign] {
 		seen.Columns, seen.Carried = 0, nil // nobody knows the names of the columns any more
 	}
 	switch {
 	case f.complete && c.known && t.attempts <= uint32(c.before.attempts): //nolint:gosec // a count
 		c.record = seen
-		c.record.state, c.record.attempts = c.before.state, uint32(c.before.attempts) //nolint:gosec // a count
-		c.record.notFound = uint32(c.before.notFound)                                 //nolint:gosec // a count
+		c.record.state, c.record.attempts = c.before.state, uint32(c.before.attempts)                //nolint:gosec // a count
+		c.record.notFound = uint32(c.before.notFound)                                                //nolint:gosec // a count
+		c.record.authorised, c.record.passed = uint32(c.before.authorised), f.names[c.before.passed] //nolint:gosec // a count
 	case f.complete && !c.known && t.attempts == 0 && (seen.state == Planned || seen.state == Excluded):
 		c.record = seen
 	case settled(seen.state):
@@ -68,27 +69,32 @@ func (f *findings) concludeOne(key traceKey, t *trace, now time.Time) *finding {
 
 // retrace returns the machine's record brought up to its last event: a settled
 // version where there is one, else the newest.
-func (t *trace) retrace() *record {
+func (t *trace) retrace(names map[string]uint32) *record {
 	r := &record{header: header{state: Planned}}
 	if t.latest != nil {
 		*r = *t.latest
 	}
-	if t.settled != nil {
+	if t.settled != nil && t.settled.authorised >= r.authorised {
 		*r = *t.settled
 	}
 	for _, e := range t.events {
-		if !e.Time.After(r.updated) || settled(r.state) && !settled(e.To) {
+		known := int(r.authorised)
+		if e.Authorised < known || e.Authorised == known && (!e.Time.After(r.updated) || settled(r.state) && !settled(e.To)) {
 			continue // the record knows it, or better
 		}
-		r.follow(e)
+		r.follow(e, names)
 	}
 	return r
 }
 
 // follow takes into a record what an event says.
-func (r *record) follow(e *Event) {
+func (r *record) follow(e *Event, names map[string]uint32) {
 	r.state, r.updated = e.To, e.Time
 	r.attempts = max(r.attempts, uint32(e.Attempt)) //nolint:gosec // a count
+	r.authorised = uint32(e.Authorised)             //nolint:gosec // a count
+	if e.By != "" {
+		r.passed = names[e.By]
+	}
 	if r.followCancellation(e) {
 		return
 	}
@@ -100,6 +106,8 @@ func (r *record) follow(e *Event) {
 			r.ActionID, r.action = e.ActionID, nil
 		}
 		r.Failure = nil
+	case KindAuthorised:
+		r.renew(e.Reason, e.ActionID)
 	case KindExcluded, KindVerdict, KindReturned:
 		r.Reason = e.Reason
 	default: // the failure, if there is one, says it
@@ -133,20 +141,26 @@ func doubted(r *record, attempts uint32, now time.Time) *record {
 func oneLive(same []*finding) {
 	var holder *finding
 	for _, c := range same {
-		if c.record.state.Live() && (holder == nil || c.outranks(holder)) {
+		if c.live() && (holder == nil || c.outranks(holder)) {
 			holder = c
 		}
 	}
 	for _, c := range same {
-		if c == holder || !c.record.state.Live() {
+		if c == holder || !c.live() {
 			continue
 		}
 		r := c.record
+		if r.state == Succeeded {
+			r.passed = holder.key.campaign // nothing but a person's word leads to an action after a success
+			continue
+		}
 		if r.state, r.notFound = Planned, 0; r.Leaving != "" {
 			r.state, r.Reason, r.Leaving = Excluded, r.Leaving, ""
 		}
 	}
 }
+
+func (c *finding) live() bool { return c.record.live(c.key.campaign) }
 
 func (c *finding) outranks(other *finding) bool {
 	rank := func(c *finding) int {
@@ -163,9 +177,9 @@ func (c *finding) outranks(other *finding) bool {
 
 // event is what the log has to say of the record in addition; nil when it leads
 // to it.
-func (c *finding) event(campaign string) *Event {
+func (c *finding) event(campaign, passed string) *Event {
 	r := c.record
-	got := replay{r.state, int(r.attempts), int(r.notFound)}
+	got := replay{r.state, int(r.attempts), int(r.notFound), int(r.authorised), passed}
 	if c.known && got == c.before || !c.known && got == (replay{state: Planned}) || !c.known && got == (replay{state: Excluded}) {
 		return nil
 	}
@@ -175,5 +189,5 @@ func (c *finding) event(campaign string) *Event {
 	}
 	r.notFound = 0
 	return &Event{Kind: KindSalvaged, Campaign: campaign, MachineID: c.key.id.String(), From: from, To: r.state,
-		Attempt: int(r.attempts), ActionID: r.ActionID, Origin: r.origin, Failure: r.Failure}
+		Attempt: int(r.attempts), Authorised: int(r.authorised), By: passed, ActionID: r.ActionID, Origin: r.origin, Failure: r.Failure}
 }

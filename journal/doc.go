@@ -17,7 +17,8 @@
 // Begin decides at-most-once in the same transaction that records the intent:
 // it refuses a machine of which any campaign of the journal holds a record
 // that is sending, in doubt, accepted or succeeded. So at any time at most one
-// record of a machine is live.
+// record of a machine is live. Only a person's word, [Campaign.Authorise], lets one
+// campaign go past what has ended, a success included; nothing goes past what has not.
 //
 // A process that dies leaves at most records in the state sending; [Journal.Recover]
 // turns them into doubts, which only evidence or a person's verdict settles.

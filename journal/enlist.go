@@ -189,7 +189,7 @@ func (c *Campaign) dismiss(b *batch, ids []rawID, n *Enlisted) error {
 func (c *Campaign) exclude(id rawID, r *record, reason string) *Event {
 	r.state, r.Reason = Excluded, reason
 	return &Event{Kind: KindExcluded, Campaign: c.name, MachineID: id.String(), From: Planned, To: Excluded,
-		Attempt: int(r.attempts), Reason: reason}
+		Attempt: int(r.attempts), Authorised: int(r.authorised), Reason: reason}
 }
 
 // take brings a piece of the list into the campaign.
@@ -230,10 +230,12 @@ func (c *Campaign) retake(ch *changes, key []byte, r *record, m enlistee, set in
 	case r.state == Planned && m.Exclude != "":
 		ch.add(key, r, c.exclude(m.id, r, m.Exclude))
 		n.Excluded++
+	case r.state == Excluded && m.Exclude == "" && r.holds(c.number):
+		// Another campaign was authorised meanwhile to send it after the success here.
 	case r.state == Excluded && m.Exclude == "":
 		r.state, r.Reason = Planned, ""
 		ch.add(key, r, &Event{Kind: KindReturned, Campaign: c.name, MachineID: m.id.String(), From: Excluded, To: Planned,
-			Attempt: int(r.attempts)})
+			Attempt: int(r.attempts), Authorised: int(r.authorised)})
 		n.Returned++
 	case changed || r.state == Excluded && r.Reason != m.Exclude:
 		if r.state == Excluded {

@@ -61,25 +61,31 @@ type Entry struct {
 	ActionID  string
 	Action    json.RawMessage // the MachineAction as last received; nil without one. What is no JSON is kept as a JSON string
 	Prior     []string        // ids of actions that are older than our next or last attempt
-	Failure   *Failure        // the last attempt's, nil if it had none
-	Reason    string          // why excluded, or the words of the verdict
-	Sent      time.Time       // when the last attempt began; zero if never
-	Answered  time.Time       // when it was answered; zero if it was not
-	Updated   time.Time       // when the record changed last
-	Cancel    *Cancellation   // of the action; nil if nobody asked for one
-	SettledBy string
+	Past      []string        // of these, those that were over when the machine was authorised to be sent again
+	// Authorised is how often a person had the machine sent again, Word why the
+	// last time.
+	Authorised int
+	Word       string
+	Failure    *Failure      // the last attempt's, nil if it had none
+	Reason     string        // why excluded, or the words of the verdict
+	Sent       time.Time     // when the last attempt began; zero if never
+	Answered   time.Time     // when it was answered; zero if it was not
+	Updated    time.Time     // when the record changed last
+	Cancel     *Cancellation // of the action; nil if nobody asked for one
+	SettledBy  string
 }
 
 // Standing is the short form of an [Entry], cheap to read by the million. The
 // same rule about SettledBy holds; Updated is then the other record's.
 type Standing struct {
-	MachineID string
-	Row       int
-	State     State
-	Attempts  int
-	NotFound  int
-	Updated   time.Time
-	SettledBy string
+	MachineID  string
+	Row        int
+	State      State
+	Attempts   int
+	NotFound   int
+	Updated    time.Time
+	SettledBy  string
+	Authorised int
 }
 
 // Counts is how many machines of a campaign are in each state. Machines that

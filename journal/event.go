@@ -25,9 +25,12 @@ type Event struct {
 	Failure   *Failure  `json:"error,omitempty"`
 	Reason    string    `json:"reason,omitempty"`
 	Operator  string    `json:"operator,omitempty"`
-	Info      *Info     `json:"info,omitempty"`     // with KindStarted, KindUpdated and KindEnlisted, as it was then
-	Changes   *Enlisted `json:"changes,omitempty"`  // with KindEnlisted
-	Machines  int       `json:"machines,omitempty"` // with KindEnlisted the campaign's machines, with KindPrior those it concerns
+	// Authorised is how often the machine was authorised to be sent again until then.
+	Authorised int       `json:"authorised,omitempty"`
+	By         string    `json:"by,omitempty"`       // with KindAuthorised, KindSuperseded and KindSalvaged: the campaign that the machine's success does not hold back
+	Info       *Info     `json:"info,omitempty"`     // with KindStarted, KindUpdated and KindEnlisted, as it was then
+	Changes    *Enlisted `json:"changes,omitempty"`  // with KindEnlisted
+	Machines   int       `json:"machines,omitempty"` // with KindEnlisted the campaign's machines, with KindPrior those it concerns
 }
 
 // storedEvent is an event with what it is stored as.

@@ -85,7 +85,7 @@ func (f *findings) takeRecord(key, value []byte) {
 		return
 	}
 	id, campaign, err := splitKey(key)
-	if err != nil || campaign == 0 || campaign > maxCampaigns {
+	if err != nil || campaign == 0 || campaign > maxCampaigns || r.passed > maxCampaigns {
 		return
 	}
 	t := f.trace(id, campaign)
@@ -96,15 +96,15 @@ func (f *findings) takeRecord(key, value []byte) {
 	}
 }
 
-// settled says of a state that a machine which once was in it is never sent by
-// the same campaign again.
+// settled says of a state that a machine which once was in it is not sent by the
+// same campaign again before a person authorises it.
 func settled(s State) bool { return s == Accepted || s.Final() }
 
 func newer(a, b *record) *record {
 	if a == nil {
 		return b
 	}
-	order := cmp.Or(a.updated.Compare(b.updated), cmp.Compare(a.attempts, b.attempts), cmp.Compare(a.state, b.state))
+	order := cmp.Or(cmp.Compare(a.authorised, b.authorised), a.updated.Compare(b.updated), cmp.Compare(a.attempts, b.attempts), cmp.Compare(a.state, b.state))
 	if order < 0 {
 		return b
 	}
@@ -222,8 +222,13 @@ func (f *findings) nameCampaigns() {
 	for number := range f.campaigns {
 		top = max(top, number)
 	}
-	for key := range f.traces {
+	for key, t := range f.traces {
 		top = max(top, key.campaign)
+		for _, r := range []*record{t.latest, t.settled} {
+			if r != nil {
+				top = max(top, r.passed)
+			}
+		}
 	}
 	for number := uint32(1); number <= top; number++ {
 		if f.campaigns[number] == nil {

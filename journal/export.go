@@ -27,10 +27,15 @@ type exportedMachine struct {
 	Row       int               `json:"row"`
 	Reason    string            `json:"reason,omitempty"`
 	SettledBy string            `json:"settled_by,omitempty"` // planned here, and settled by this campaign
-	SentAt    time.Time         `json:"sent_at,omitzero"`
-	Answered  time.Time         `json:"answered_at,omitzero"`
-	Updated   time.Time         `json:"updated_at"`
-	Cancel    *Cancellation     `json:"cancel,omitempty"`
+	// Authorised is how often the machine was authorised to be sent again, Word why
+	// the last time; SupersededBy may send it although it has succeeded here.
+	Authorised   int           `json:"authorised,omitempty"`
+	Word         string        `json:"word,omitempty"`
+	SupersededBy string        `json:"superseded_by,omitempty"`
+	SentAt       time.Time     `json:"sent_at,omitzero"`
+	Answered     time.Time     `json:"answered_at,omitzero"`
+	Updated      time.Time     `json:"updated_at"`
+	Cancel       *Cancellation `json:"cancel,omitempty"`
 }
 
 // Export writes the journal as JSON lines: first one of kind "machine" for every
@@ -127,6 +132,11 @@ func (j *Journal) exportGroup(g *group) ([]*exportedMachine, error) {
 		if line.SettledBy, err = s.settledBy(j); err != nil {
 			return nil, err
 		}
+		if r.passed != 0 {
+			if line.SupersededBy, err = j.nameOf(r.passed); err != nil {
+				return nil, err
+			}
+		}
 		lines = append(lines, line)
 	}
 	return lines, nil
@@ -136,7 +146,7 @@ func exportRecord(id rawID, c *Campaign, r *record) *exportedMachine {
 	line := &exportedMachine{
 		Kind: "machine", MachineID: id.String(), State: r.state, Campaign: c.name, Origin: r.origin,
 		Attempts: int(r.attempts), Error: r.Failure, Name: r.Name, Comment: r.Comment, Carried: c.carried(r),
-		Row: int(r.row), Reason: r.Reason, SentAt: r.Sent, Answered: r.Answered, Updated: r.updated,
+		Authorised: int(r.authorised), Word: r.Word, Row: int(r.row), Reason: r.Reason, SentAt: r.Sent, Answered: r.Answered, Updated: r.updated,
 		Cancel: r.Cancel,
 	}
 	if len(r.action) > 0 {

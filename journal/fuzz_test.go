@@ -52,13 +52,13 @@ func FuzzSalvage(f *testing.F) {
 		all := found.conclude(time.Now())
 		live := map[rawID]int{}
 		for _, c := range all {
-			if c.record.state.Live() {
+			if c.live() {
 				live[c.key.id]++
 			}
 			if found.campaigns[c.key.campaign] == nil {
 				t.Errorf("machine %s of no campaign", c.key.id)
 			}
-			c.event("campaign")
+			c.event("campaign", found.nameOf(c.record.passed))
 		}
 		for id, n := range live {
 			if n > 1 {

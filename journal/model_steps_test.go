@@ -63,11 +63,12 @@ func (m *model) enlist(t *rapid.T) step {
 			_, err := c.Enlist(enlistment(list))
 			return err
 		}),
-		apply: func() { m.list(m.records[name], listed, excluded) },
+		apply: func() { m.list(name, listed, excluded) },
 	}
 }
 
-func (m *model) list(records map[int]*modelRecord, listed, excluded []int) {
+func (m *model) list(name string, listed, excluded []int) {
+	records := m.records[name]
 	for n := range modelMachines {
 		r := records[n]
 		out := !slices.Contains(listed, n) || slices.Contains(excluded, n)
@@ -77,6 +78,9 @@ func (m *model) list(records map[int]*modelRecord, listed, excluded []int) {
 			records[n] = &modelRecord{out: out}
 			records[n].move(journal.Planned)
 		case r.state == journal.Planned || r.state == journal.Excluded:
+			if r.state == journal.Excluded && !out && r.holds(name) {
+				continue // another campaign has taken over
+			}
 			r.out = out
 			r.move(journal.Planned)
 		default:
@@ -103,7 +107,12 @@ func (m *model) operate(t *rapid.T) step {
 	if possible {
 		to, possible = op.leads[r.state]
 	}
-	if possible && r.state == journal.Planned {
+	again := op.name == "authorise again"
+	switch authorises := again || op.name == "authorise"; {
+	case !possible:
+	case authorises:
+		possible = m.mayAuthorise(name, n, again)
+	case r.state == journal.Planned:
 		possible = m.holder(name, n) == ""
 	}
 	if answer, ok := cancelAnswers[op.name]; possible && ok {
@@ -113,6 +122,10 @@ func (m *model) operate(t *rapid.T) step {
 		possible: possible,
 		do:       m.in(name, func(c *journal.Campaign) error { return operate(c, id(n), op.name) }),
 		apply: func() {
+			if again || op.name == "authorise" {
+				m.authorise(name, n)
+			}
+			m.judge(t, name, n, op.name, to)
 			r.move(to)
 			r.take(op.name)
 			if op.name == "begin" {
@@ -141,6 +154,50 @@ func (r *modelRecord) take(op string) {
 	if answer, ok := cancelAnswers[op]; ok {
 		r.cancel = answer
 	}
+}
+
+// judge holds what happened against the promise itself, whatever the rules are: after
+// a success nothing is sent but by the campaign for which a person said so since.
+func (m *model) judge(t *rapid.T, campaign string, n int, op string, to journal.State) {
+	word := m.words[n]
+	switch {
+	case word != nil && op == "begin" && *word != campaign:
+		t.Fatalf("campaign %s sends machine %d after a success; the word is for %q", campaign, n, *word)
+	case to == journal.Succeeded:
+		m.words[n] = new(string)
+	case word != nil && op == "authorise again":
+		*word = campaign
+	}
+}
+
+// mayAuthorise says whether no other campaign holds the machine, or only by a success
+// that the person knows of and that nobody else is about to pass.
+func (m *model) mayAuthorise(campaign string, n int, again bool) bool {
+	for name, records := range m.records {
+		r := records[n]
+		if r == nil || !r.holds(campaign) || name == campaign && r.state == journal.Succeeded {
+			continue
+		}
+		if live := r.state.Live() && r.state != journal.Succeeded; live || !again || name != campaign && r.state == journal.Planned {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *model) authorise(campaign string, n int) {
+	for name, records := range m.records {
+		r := records[n]
+		if r == nil || name != campaign && !r.holds(campaign) {
+			continue
+		}
+		if r.state == journal.Succeeded || r.passed != "" {
+			r.passed = campaign
+		}
+	}
+	r := m.records[campaign][n]
+	r.authorised++
+	r.out = false // or else it were excluded
 }
 
 func (m *model) recover() step {

@@ -24,6 +24,7 @@ type model struct {
 	campaigns []string
 	records   map[string]map[int]*modelRecord // by campaign and machine
 	faults    int
+	words     map[int]*string // by machine that has succeeded: the campaign that may send it again since, or none
 }
 
 type modelRecord struct {
@@ -32,6 +33,16 @@ type modelRecord struct {
 	out                bool                 // by the newest list
 	ours               bool                 // the campaign asked for the action
 	cancel             journal.CancelAnswer // of the cancellation, "asked" before it is known
+	authorised         int
+	passed             string // the campaign that a success here does not hold back
+}
+
+// holds says whether the record keeps a campaign from sending the machine.
+func (r *modelRecord) holds(campaign string) bool {
+	if r.state.Live() && r.state != journal.Succeeded {
+		return true
+	}
+	return (r.state == journal.Succeeded || r.passed != "") && r.passed != campaign
 }
 
 // move makes a record go on to a state, and from there to excluded when nothing
@@ -56,7 +67,7 @@ func TestModel(t *testing.T) {
 			dir := t.TempDir()
 			rapid.Check(t, func(t *rapid.T) {
 				row.Cases++
-				m := &model{path: filepath.Join(dir, fmt.Sprint(row.Cases)), records: map[string]map[int]*modelRecord{}}
+				m := &model{path: filepath.Join(dir, fmt.Sprint(row.Cases)), records: map[string]map[int]*modelRecord{}, words: map[int]*string{}}
 				m.run(t)
 				row.Faults += m.faults
 				if m.tamper(t) {
@@ -204,14 +215,19 @@ func (m *model) tamper(t *rapid.T) (changed bool) {
 	return changed
 }
 
-// holder returns the other campaign that holds a live record of the machine.
-func (m *model) holder(campaign string, n int) string {
-	for name, records := range m.records {
-		if r := records[n]; name != campaign && r != nil && r.state.Live() {
-			return name
+// holder returns the other campaign that holds the machine; one that is live before
+// one that has been superseded.
+func (m *model) holder(campaign string, n int) (by string) {
+	for _, name := range m.campaigns {
+		r := m.records[name][n]
+		if name == campaign || r == nil || !r.holds(campaign) {
+			continue
+		}
+		if by == "" || r.state.Live() && (r.state != journal.Succeeded || r.passed == "" || r.passed == name) {
+			by = name
 		}
 	}
-	return ""
+	return by
 }
 
 func (m *model) compare(t *rapid.T) {
@@ -238,9 +254,12 @@ func (m *model) differs() error {
 			if state == journal.Planned {
 				if by = m.holder(name, n); by != "" {
 					state, cancel = m.records[by][n].state, m.records[by][n].cancel
+					if !state.Live() {
+						state = journal.Succeeded // once
+					}
 				}
 			}
-			want[id(n)] = fmt.Sprint(state, by, r.attempts, r.notFound)
+			want[id(n)] = fmt.Sprint(state, by, r.attempts, r.notFound, r.authorised)
 			cancels[id(n)] = cancel
 			states[state]++
 		}
@@ -257,7 +276,7 @@ func differsIn(c *journal.Campaign, want map[string]string, cancels map[string]j
 		if err != nil {
 			return err
 		}
-		got[s.MachineID] = fmt.Sprint(s.State, s.SettledBy, s.Attempts, s.NotFound)
+		got[s.MachineID] = fmt.Sprint(s.State, s.SettledBy, s.Attempts, s.NotFound, s.Authorised)
 	}
 	if !maps.Equal(got, want) {
 		return fmt.Errorf("got %v\nwant %v", got, want)
@@ -267,7 +286,7 @@ func differsIn(c *journal.Campaign, want map[string]string, cancels map[string]j
 		if err != nil {
 			return err
 		}
-		got[e.MachineID] = fmt.Sprint(e.State, e.SettledBy, e.Attempts, e.NotFound)
+		got[e.MachineID] = fmt.Sprint(e.State, e.SettledBy, e.Attempts, e.NotFound, e.Authorised)
 		if answer := answerOf(e); answer != cancels[e.MachineID] {
 			return fmt.Errorf("the cancellation of %s is %q, want %q", e.MachineID, answer, cancels[e.MachineID])
 		}

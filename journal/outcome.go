@@ -13,14 +13,15 @@ import (
 //
 // It is refused with [ErrTransition] unless the machine is sending or in doubt,
 // and with [ErrOtherAction] when a doubt is to be settled as ours with an action
-// that was recorded before the attempt.
+// that was recorded before the attempt, or anything with one that was over when the
+// machine was authorised to be sent again.
 func (c *Campaign) Accept(machineID string, a Action, o Origin) error {
 	return c.move(machineID, move{op: "accept", kind: KindAccepted, to: Accepted, status: a.Status,
 		edit: func(b *batch, _ rawID, r *record, e *Event) error {
 			if _, known := o.code(); !known || o == "" {
 				return fmt.Errorf("unknown origin %q", o)
 			}
-			if e.From == InDoubt && o == Ours && slices.Contains(r.Prior, a.ID) {
+			if e.From == InDoubt && o == Ours && slices.Contains(r.Prior, a.ID) || slices.Contains(r.Past, a.ID) {
 				return ErrOtherAction
 			}
 			if e.From == Sending {
@@ -33,13 +34,18 @@ func (c *Campaign) Accept(machineID string, a Action, o Origin) error {
 }
 
 // Adopt records an action that the tenant's list showed before the first send.
-// It is refused with [ErrTransition] unless the machine is planned, and with
-// [ErrSettled] or [ErrInDoubt] when another campaign holds a live record of it.
+// It is refused with [ErrTransition] unless the machine is planned, with
+// [ErrSettled] or [ErrInDoubt] when another campaign holds a live record of it, and
+// with [ErrOtherAction] when the action was over when the machine was authorised to
+// be sent again.
 func (c *Campaign) Adopt(machineID string, a Action) error {
 	return c.move(machineID, move{op: "adopt", kind: KindAdopted, to: Accepted, status: a.Status,
 		edit: func(b *batch, id rawID, r *record, e *Event) error {
 			if _, err := c.others(b, id, Accepted); err != nil {
 				return err
+			}
+			if slices.Contains(r.Past, a.ID) {
+				return ErrOtherAction
 			}
 			r.accept(a, Adopted)
 			e.ActionID, e.Origin = a.ID, Adopted
@@ -57,7 +63,7 @@ func (c *Campaign) Settle(machineID string, a Action) error {
 	}
 	return c.move(machineID, move{op: "settle", kind: KindSettled, to: final,
 		edit: func(_ *batch, _ rawID, r *record, e *Event) error {
-			if r.ActionID != "" && r.ActionID != a.ID {
+			if r.ActionID != "" && r.ActionID != a.ID || slices.Contains(r.Past, a.ID) {
 				return ErrOtherAction
 			}
 			r.ActionID, r.action = a.ID, jsonOf(a.Raw)

@@ -63,15 +63,17 @@ func (c *Campaign) Entry(machineID string) (Entry, error) {
 }
 
 // Live is a machine that some campaign holds live, see [State.Live]. No campaign
-// sends it.
+// sends it, but for the one that was authorised to.
 type Live struct {
 	MachineID string
 	Campaign  string // whose record it is
 	State     State
 	Updated   time.Time // since when it stands so
+	PassedTo  string    // the campaign that a success does not hold back; "" none
 }
 
-// Live yields the live machines of all campaigns in the order of their ids. What
+// Live yields the live machines of all campaigns in the order of their ids, those
+// included that have once succeeded in a campaign that was to send them again. What
 // changes meanwhile is seen or not. After an error, which is yielded alone, it
 // ends.
 func (j *Journal) Live() iter.Seq2[Live, error] {
@@ -80,17 +82,59 @@ func (j *Journal) Live() iter.Seq2[Live, error] {
 
 // live returns the live record of a machine, of which there is at most one.
 func (j *Journal) live(g *group) (*Live, error) {
+	var by uint32
+	var found header
 	for _, r := range g.records {
 		h, _, err := decodeHeader(r.key, r.value)
 		if err != nil {
 			return nil, err
 		}
-		if h.state.Live() {
-			name, err := j.nameOf(r.campaign)
-			return &Live{MachineID: g.id.String(), Campaign: name, State: h.state, Updated: h.updated}, err
+		if h.holding() && (by == 0 || h.live(r.campaign)) {
+			by, found = r.campaign, h
 		}
 	}
-	return nil, nil //nolint:nilnil // a machine without a live record is no error
+	if by == 0 {
+		return nil, nil //nolint:nilnil // a machine that nobody holds is no error
+	}
+	l, err := j.brief(g.id, by, found)
+	if l.State = found.standing(); err == nil && found.passed != 0 && l.State == Succeeded {
+		l.PassedTo, err = j.nameOf(found.passed)
+	}
+	return &l, err
+}
+
+func (j *Journal) brief(id rawID, campaign uint32, h header) (Live, error) {
+	name, err := j.nameOf(campaign)
+	return Live{MachineID: id.String(), Campaign: name, State: h.state, Updated: h.updated}, err
+}
+
+// Ended yields the machines that no campaign holds and that have ended in one,
+// each as it ended last, in the order of their ids. After an error, which is
+// yielded alone, it ends.
+func (j *Journal) Ended() iter.Seq2[Live, error] {
+	return readMachines(j, "read ended machines", "", standingChunk, j.ended)
+}
+
+func (j *Journal) ended(g *group) (*Live, error) {
+	var by uint32
+	var last header
+	for _, r := range g.records {
+		h, _, err := decodeHeader(r.key, r.value)
+		if err != nil {
+			return nil, err
+		}
+		if h.holding() {
+			return nil, nil //nolint:nilnil // it is no such machine
+		}
+		if h.state.Final() && (by == 0 || h.updated.After(last.updated)) {
+			by, last = r.campaign, h
+		}
+	}
+	if by == 0 {
+		return nil, nil //nolint:nilnil // see above
+	}
+	l, err := j.brief(g.id, by, last)
+	return &l, err
 }
 
 // Counts counts the machines of the campaign by state, at one moment.
@@ -182,7 +226,7 @@ func (c *Campaign) standing(id rawID, s *sight) (Standing, error) {
 	return Standing{
 		MachineID: id.String(), Row: int(s.ownHeader.row), State: s.header.state,
 		Attempts: int(s.ownHeader.attempts), NotFound: int(s.ownHeader.notFound),
-		Updated: s.header.updated, SettledBy: by,
+		Updated: s.header.updated, SettledBy: by, Authorised: int(s.ownHeader.authorised),
 	}, err
 }
 
@@ -201,9 +245,10 @@ func (c *Campaign) entry(id rawID, s *sight) (Entry, error) {
 	e := Entry{
 		MachineID: id.String(), Campaign: c.name, Row: int(own.row), Name: own.Name, Comment: own.Comment,
 		Carried: c.carried(own), Attempts: int(own.attempts), NotFound: int(own.notFound), Prior: own.Prior,
-		SettledBy: by,
+		SettledBy: by, Authorised: int(own.authorised), Word: own.Word, Past: own.Past,
 	}
 	e.take(counts)
+	e.State = s.header.state
 	return e, err
 }
 

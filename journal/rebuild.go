@@ -81,7 +81,7 @@ func (f *findings) writeMachines(db *bolt.DB, all []*finding, now time.Time) err
 			b := newBatch(tx, now)
 			b.machines.FillPercent = packed
 			for _, c := range chunk {
-				if e := c.event(f.campaigns[c.key.campaign].Name); e != nil {
+				if e := c.event(f.campaigns[c.key.campaign].Name, f.nameOf(c.record.passed)); e != nil {
 					b.putEvent(e)
 				}
 				b.putRecord(c.key.id.key(c.key.campaign), c.record)
@@ -93,6 +93,14 @@ func (f *findings) writeMachines(db *bolt.DB, all []*finding, now time.Time) err
 		}
 	}
 	return nil
+}
+
+// nameOf returns the name of a campaign; "" for none.
+func (f *findings) nameOf(number uint32) string {
+	if number == 0 {
+		return ""
+	}
+	return f.campaigns[number].Name
 }
 
 // writeCampaigns writes the campaigns, and an event for each that is not what it

@@ -49,6 +49,10 @@ func splitKey(key []byte) (id rawID, campaign uint32, err error) {
 const (
 	recordFormat = 1
 	headerSize   = 27
+	// renewedFormat is that of records with an authorisation, which takes eight
+	// bytes more.
+	renewedFormat = 2
+	renewedSize   = headerSize + 8
 )
 
 // header is the part of a record that scans read.
@@ -59,6 +63,38 @@ type header struct {
 	notFound uint32
 	row      uint32
 	updated  time.Time
+	// authorised counts how often a person had the machine sent again.
+	authorised uint32
+	// passed is the campaign that may send the machine although it has succeeded
+	// here; 0: none. Where it is set, the machine has once succeeded here.
+	passed uint32
+}
+
+// holding says that the record keeps campaigns from sending the machine: the
+// service may hold an action for it or has carried one out.
+func (h header) holding() bool { return h.state.Live() || h.passed != 0 }
+
+// holds says whether it keeps this one from it.
+func (h header) holds(campaign uint32) bool {
+	if h.state == Succeeded || !h.state.Live() {
+		return h.holding() && h.passed != campaign
+	}
+	return true
+}
+
+// live says that the record, which is the campaign's, is live and not superseded.
+// Of a machine at most one is.
+func (h header) live(campaign uint32) bool {
+	return h.state.Live() && (h.state != Succeeded || h.passed == 0 || h.passed == campaign)
+}
+
+// standing is the state that a holding record has for other campaigns: what holds
+// the machine may be an earlier success.
+func (h header) standing() State {
+	if h.state.Live() {
+		return h.state
+	}
+	return Succeeded
 }
 
 // record is what the journal holds of a machine in a campaign.
@@ -71,14 +107,18 @@ type record struct {
 // details are what only the display of a single machine, a report or the next
 // attempt needs.
 type details struct {
-	Name     string        `json:"name,omitempty"`
-	Comment  string        `json:"comment,omitempty"`
-	Columns  int           `json:"columns,omitempty"` // which of the campaign's column sets Carried follows
-	Carried  []string      `json:"carried,omitempty"`
-	ActionID string        `json:"action_id,omitempty"`
-	Prior    []string      `json:"prior,omitempty"`
-	Failure  *Failure      `json:"failure,omitempty"`
-	Reason   string        `json:"reason,omitempty"`
+	Name     string   `json:"name,omitempty"`
+	Comment  string   `json:"comment,omitempty"`
+	Columns  int      `json:"columns,omitempty"` // which of the campaign's column sets Carried follows
+	Carried  []string `json:"carried,omitempty"`
+	ActionID string   `json:"action_id,omitempty"`
+	Prior    []string `json:"prior,omitempty"`
+	Failure  *Failure `json:"failure,omitempty"`
+	Reason   string   `json:"reason,omitempty"`
+	// Word is why the machine was last authorised to be sent again; Past are actions
+	// that were over then, which are neither adopted nor settle an attempt.
+	Word     string        `json:"word,omitempty"`
+	Past     []string      `json:"past,omitempty"`
 	Leaving  string        `json:"leaving,omitempty"` // why a machine sending or in doubt is to be excluded, should it not be sent
 	Sent     time.Time     `json:"sent,omitzero"`
 	Answered time.Time     `json:"answered,omitzero"`
@@ -86,8 +126,9 @@ type details struct {
 }
 
 // A record's value: format, state and origin in a byte each; attempts, looks
-// and row in four; the time of the last change in eight; the length of the
-// action in four, the action, the details as JSON, and the checksum.
+// and row in four; the time of the last change in eight; in the second format
+// authorisations and passed in four each; the length of the action in four, the
+// action, the details as JSON, and the checksum.
 func encodeRecord(key []byte, r *record) ([]byte, error) {
 	origin, ok := r.origin.code()
 	if !ok {
@@ -100,12 +141,20 @@ func encodeRecord(key []byte, r *record) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := make([]byte, 0, headerSize+len(r.action)+len(body)+4)
-	v = append(v, recordFormat, byte(r.state), origin)
+	format := byte(recordFormat)
+	if r.authorised != 0 || r.passed != 0 {
+		format = renewedFormat
+	}
+	v := make([]byte, 0, renewedSize+len(r.action)+len(body)+4)
+	v = append(v, format, byte(r.state), origin)
 	v = binary.BigEndian.AppendUint32(v, r.attempts)
 	v = binary.BigEndian.AppendUint32(v, r.notFound)
 	v = binary.BigEndian.AppendUint32(v, r.row)
 	v = binary.BigEndian.AppendUint64(v, uint64(r.updated.UnixNano()))
+	if format == renewedFormat {
+		v = binary.BigEndian.AppendUint32(v, r.authorised)
+		v = binary.BigEndian.AppendUint32(v, r.passed)
+	}
 	v = binary.BigEndian.AppendUint32(v, uint32(len(r.action))) //nolint:gosec // checked above
 	return seal(key, append(append(v, r.action...), body...)), nil
 }
@@ -116,17 +165,27 @@ func decodeHeader(key, value []byte) (header, []byte, error) {
 	if err != nil {
 		return header{}, nil, err
 	}
-	if len(body) < headerSize || body[0] != recordFormat || !State(body[1]).valid() || int(body[2]) >= len(originCodes) {
+	size := headerSize
+	if len(body) > 0 && body[0] == renewedFormat {
+		size = renewedSize
+	} else if len(body) > 0 && body[0] != recordFormat {
+		size = len(body) + 1
+	}
+	if len(body) < size || !State(body[1]).valid() || int(body[2]) >= len(originCodes) {
 		return header{}, nil, fmt.Errorf("%w: impossible record under key %x", ErrDamaged, key)
 	}
-	return header{
+	h := header{
 		state:    State(body[1]),
 		origin:   originCodes[body[2]],
 		attempts: binary.BigEndian.Uint32(body[3:]),
 		notFound: binary.BigEndian.Uint32(body[7:]),
 		row:      binary.BigEndian.Uint32(body[11:]),
 		updated:  time.Unix(0, int64(binary.BigEndian.Uint64(body[15:]))).UTC(), //nolint:gosec // written from an int64
-	}, body[headerSize-4:], nil
+	}
+	if size == renewedSize {
+		h.authorised, h.passed = binary.BigEndian.Uint32(body[23:]), binary.BigEndian.Uint32(body[27:])
+	}
+	return h, body[size-4:], nil
 }
 
 // decodeRecord reads a value into memory of its own.

@@ -82,7 +82,7 @@ func (j *Journal) doubtAll(b *batch, keys [][]byte) error {
 		r.state = InDoubt
 		r.Failure = &Failure{Reason: ReasonProcessEnded, Message: "process ended during the request"}
 		ch.add(key, r, &Event{Kind: KindDoubted, Campaign: name, MachineID: id.String(), From: Sending, To: InDoubt,
-			Attempt: int(r.attempts), Failure: r.Failure})
+			Attempt: int(r.attempts), Authorised: int(r.authorised), Failure: r.Failure})
 	}
 	ch.write()
 	return nil

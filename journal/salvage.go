@@ -32,9 +32,10 @@ type Salvaged struct {
 //
 //   - When the event log is complete, it alone decides: it names every request.
 //   - When it may lack events, a machine that was seen accepted or final stays
-//     that, since nothing leads back from there. Every other machine, a planned
-//     or an excluded one too, is in doubt, and the tenant counts as unread. One
-//     that was excluded is so again when the doubt turns out to be none.
+//     that, since only a person's word leads back from there; should one be lost,
+//     the tenant, which counts as unread, tells before anything is sent. Every other
+//     machine, a planned or an excluded one too, is in doubt. One that was excluded
+//     is so again when the doubt turns out to be none.
 //
 // The log is complete only when both of the engine's meta pages are sound, the
 // newer one tells the number of the last event, all events up to that number are

@@ -3,8 +3,8 @@ package journal
 // Kind says what an event records.
 type Kind string
 
-// The kinds of events. The first fifteen concern one machine, which all but those of
-// a cancellation move to another state; the others concern a campaign.
+// The kinds of events. Down to those of a cancellation they concern one machine, and
+// most move it to another state; the others concern a campaign.
 const (
 	KindIntent   Kind = "intent"   // a request is about to be sent: planned → sending
 	KindAccepted Kind = "accepted" // an action exists: sending or in_doubt → accepted
@@ -16,7 +16,12 @@ const (
 	KindVerdict  Kind = "verdict"  // a person decided: in_doubt → accepted or planned
 	KindExcluded Kind = "excluded" // left out by a later list: planned → excluded
 	KindReturned Kind = "returned" // back on the list: excluded → planned
-	KindSalvaged Kind = "salvaged" // what a damaged journal still told: from any state to any; Attempt counts those until then
+	// A person's word that it is sent once more: from its end, or before the first
+	// send in a campaign that knows of an end elsewhere; By, if set, is this campaign.
+	KindAuthorised Kind = "authorised"
+	// Its success holds the machine no longer against the campaign By: no change of state.
+	KindSuperseded Kind = "superseded"
+	KindSalvaged   Kind = "salvaged" // what a damaged journal still told: from any state to any; Attempt counts those until then
 
 	KindCancelling    Kind = "cancelling"     // a request to cancel its action is about to be sent; it stays accepted, as with the three that follow
 	KindCancelTaken   Kind = "cancel_taken"   // the service took it; where it came in time, the next event settles the machine
@@ -59,6 +64,18 @@ var transitions = [...]transition{
 	{KindCancelTaken, Accepted, Accepted},
 	{KindUncancelled, Accepted, Accepted},
 	{KindCancelDoubted, Accepted, Accepted},
+	{KindAuthorised, Planned, Planned},
+	{KindAuthorised, Rejected, Planned},
+	{KindAuthorised, Failed, Planned},
+	{KindAuthorised, TimedOut, Planned},
+	{KindAuthorised, Cancelled, Planned},
+	{KindAuthorised, Succeeded, Planned},
+	{KindSuperseded, Succeeded, Succeeded},
+	{KindSuperseded, Failed, Failed}, // after a success: the machine was sent again
+	{KindSuperseded, TimedOut, TimedOut},
+	{KindSuperseded, Cancelled, Cancelled},
+	{KindSuperseded, Rejected, Rejected},
+	{KindSuperseded, Excluded, Excluded},
 }
 
 func allowed(k Kind, from, to State) bool {

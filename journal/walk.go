@@ -67,8 +67,8 @@ func (id rawID) after() (rawID, bool) {
 
 func compareIDs(a, b rawID) int { return bytes.Compare(a[:], b[:]) }
 
-// sight is what one campaign sees of a machine: its own record, and the live
-// one of another campaign where its own is only planned.
+// sight is what one campaign sees of a machine: its own record, and the one by
+// which another campaign holds the machine where its own is only planned.
 type sight struct {
 	own, other *held
 	ownHeader  header
@@ -104,8 +104,9 @@ func (c *Campaign) sight(g *group) (*sight, error) {
 		if err != nil {
 			return nil, err
 		}
-		if other.state.Live() {
+		if other.holds(c.number) && (s.other == nil || other.live(h.campaign)) {
 			s.other, s.header = h, other
+			s.header.state = other.standing()
 		}
 	}
 	return &s, nil
