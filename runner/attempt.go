@@ -141,7 +141,13 @@ func (r *Runner) applied(t try, action defender.MachineAction) error {
 	if action.RequestorComment != "" && !isOurs(action, r.name) {
 		origin = journal.Adopted
 	}
-	if err := r.c.Record.Accept(t.machineID, actionOf(action), origin); err != nil {
+	err := r.c.Record.Accept(t.machineID, actionOf(action), origin)
+	if errors.Is(err, journal.ErrOtherAction) {
+		// The answer names what was over before a person had the machine sent
+		// again, and says nothing of this attempt.
+		return r.unknown(t, err)
+	}
+	if err != nil {
 		return err
 	}
 	if strings.HasPrefix(action.RequestorComment, Mark(r.name, t.Number)) {

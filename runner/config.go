@@ -28,7 +28,8 @@ type Lists interface {
 // Record is the campaign's side of the journal. Every method returns only when
 // what it says is on disk, and takes no context: an outcome is recorded even
 // while the run is stopping. An error of Begin that is [journal.ErrSettled] or
-// [journal.ErrInDoubt] means that the machine must not be sent; any other error
+// [journal.ErrInDoubt] means that the machine must not be sent, one of Accept that is
+// [journal.ErrOtherAction] that the answer cannot be the attempt's; any other error
 // stops the run.
 type Record interface {
 	Info() journal.Info

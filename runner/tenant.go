@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"offboard/defender"
 	"offboard/internal/failpoint"
@@ -22,6 +23,10 @@ type Tenant struct {
 	// Standing has, by machine, the newest Offboard action that is under way
 	// or has succeeded.
 	Standing map[string]defender.MachineAction
+	// Active has, by machine, the newest Offboard action that is under way.
+	Active map[string]defender.MachineAction
+	// Ended has the ids of those Offboard actions, by machine, that are over.
+	Ended map[string][]string
 	// Known has the ids of all Offboard actions, by machine.
 	Known map[string][]string
 }
@@ -30,7 +35,10 @@ type Tenant struct {
 // that are wanted. Without the permission to list it returns an error that is
 // [ErrTenantUnread].
 func (d *Directory) ReadTenant(ctx context.Context, wanted func(machineID string) bool) (Tenant, error) {
-	t := Tenant{Standing: map[string]defender.MachineAction{}, Known: map[string][]string{}}
+	t := Tenant{
+		Standing: map[string]defender.MachineAction{}, Active: map[string]defender.MachineAction{},
+		Ended: map[string][]string{}, Known: map[string][]string{},
+	}
 	for a, err := range d.actions(ctx, defender.ActionFilter{Type: defender.TypeOffboard}) {
 		if errors.Is(err, defender.ErrForbidden) {
 			return t, fmt.Errorf("%w: %w", ErrTenantUnread, err)
@@ -42,12 +50,32 @@ func (d *Directory) ReadTenant(ctx context.Context, wanted func(machineID string
 		if a.Type != defender.TypeOffboard || !wanted(a.MachineID) {
 			continue
 		}
-		t.Known[a.MachineID] = append(t.Known[a.MachineID], a.ID)
-		if old, ok := t.Standing[a.MachineID]; standing(a) && (!ok || old.Created.Before(a.Created)) {
-			t.Standing[a.MachineID] = a
-		}
+		t.take(a)
 	}
 	return t, nil
+}
+
+func (t *Tenant) take(a defender.MachineAction) {
+	t.Known[a.MachineID] = append(t.Known[a.MachineID], a.ID)
+	if a.Final() {
+		t.Ended[a.MachineID] = append(t.Ended[a.MachineID], a.ID)
+	} else if old, ok := t.Active[a.MachineID]; !ok || old.Created.Before(a.Created) {
+		t.Active[a.MachineID] = a
+	}
+	if old, ok := t.Standing[a.MachineID]; standing(a) && (!ok || old.Created.Before(a.Created)) {
+		t.Standing[a.MachineID] = a
+	}
+}
+
+// adoptable returns the action that leaves nothing to send for a machine: one that is
+// under way, or one that has succeeded, unless a person has had the machine sent again
+// since.
+func (t *Tenant) adoptable(machineID string, past []string) (defender.MachineAction, bool) {
+	if a, ok := t.Active[machineID]; ok {
+		return a, true
+	}
+	a, ok := t.Standing[machineID]
+	return a, ok && !slices.Contains(past, a.ID)
 }
 
 // standing says that an action is under way or has done its work.
@@ -63,9 +91,10 @@ type Adopter interface {
 }
 
 // Adopt reads the tenant and adopts for the campaign's planned machines the
-// actions that stand: a journal knows nothing of what another host did. All
-// others, whatever became of them, are recorded as earlier than our attempts, so
-// that none can ever settle one.
+// actions that stand: a journal knows nothing of what another host did. What had
+// succeeded when a person had the machine sent again is past. All others, whatever
+// became of them, are recorded as earlier than our attempts, so that none can ever
+// settle one.
 //
 // It has to come before a campaign's first send, and again when machines have
 // been added. Without the permission to list it returns an error that is
@@ -75,7 +104,7 @@ func (r *Runner) Adopt(ctx context.Context, a Adopter) error {
 	if err != nil {
 		return err
 	}
-	tenant, err := r.directory.ReadTenant(ctx, func(id string) bool { return planned[id] })
+	tenant, err := r.directory.ReadTenant(ctx, func(id string) bool { _, ok := planned[id]; return ok })
 	if err != nil {
 		return err
 	}
@@ -84,25 +113,42 @@ func (r *Runner) Adopt(ctx context.Context, a Adopter) error {
 		return err
 	}
 	failpoint.Hit(failpoint.PriorNoted)
-	for machineID, action := range tenant.Standing {
+	adopted := 0
+	for machineID := range tenant.Standing {
+		action, ok := tenant.adoptable(machineID, planned[machineID])
+		if !ok {
+			continue
+		}
 		if err := a.Adopt(machineID, actionOf(action)); err != nil {
 			return err
 		}
+		adopted++
 		failpoint.Hit(failpoint.ActionAdopted)
 	}
-	r.emit(Event{Kind: EventTenantRead, Count: tenant.Actions, Adopted: len(tenant.Standing)})
+	r.emit(Event{Kind: EventTenantRead, Count: tenant.Actions, Adopted: adopted})
 	return nil
 }
 
-func plannedIn(rec Record) (map[string]bool, error) {
-	planned := map[string]bool{}
+// plannedIn returns the planned machines with the actions that are past for those that
+// a person has had sent again.
+func plannedIn(rec Record) (map[string][]string, error) {
+	planned := map[string][]string{}
 	for s, err := range rec.Standing() {
 		if err != nil {
 			return nil, err
 		}
-		if s.State == journal.Planned {
-			planned[s.MachineID] = true
+		if s.State != journal.Planned {
+			continue
 		}
+		planned[s.MachineID] = nil
+		if s.Authorised == 0 {
+			continue
+		}
+		e, err := rec.Entry(s.MachineID)
+		if err != nil {
+			return nil, err
+		}
+		planned[s.MachineID] = e.Past
 	}
 	return planned, nil
 }
