@@ -67,10 +67,10 @@ func (t *Tenant) take(a defender.MachineAction) {
 	}
 }
 
-// adoptable returns the action that leaves nothing to send for a machine: one that is
+// Adoptable returns the action that leaves nothing to send for a machine: one that is
 // under way, or one that has succeeded, unless a person has had the machine sent again
 // since.
-func (t *Tenant) adoptable(machineID string, past []string) (defender.MachineAction, bool) {
+func (t *Tenant) Adoptable(machineID string, past []string) (defender.MachineAction, bool) {
 	if a, ok := t.Active[machineID]; ok {
 		return a, true
 	}
@@ -115,7 +115,7 @@ func (r *Runner) Adopt(ctx context.Context, a Adopter) error {
 	failpoint.Hit(failpoint.PriorNoted)
 	adopted := 0
 	for machineID := range tenant.Standing {
-		action, ok := tenant.adoptable(machineID, planned[machineID])
+		action, ok := tenant.Adoptable(machineID, planned[machineID])
 		if !ok {
 			continue
 		}

@@ -45,6 +45,34 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
+// TestConfirmTellsWhatHasEnded: who agrees knows what is sent again, and since when it
+// has succeeded.
+func TestConfirmTellsWhatHasEnded(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	p := preview{
+		send: make([]input.Machine, 12),
+		again: []known{
+			{Live: journal.Live{State: journal.Failed, Updated: since}}, {Live: journal.Live{State: journal.Succeeded, Updated: since}},
+			{Live: journal.Live{State: journal.Succeeded, Updated: since.Add(time.Hour)}},
+		},
+		before: []known{{Live: journal.Live{State: journal.Rejected, Updated: since}}},
+	}
+	var told strings.Builder
+	a := &app{env: environment{stdin: strings.NewReader("12\n"), stderr: &told, interactive: true}}
+	if err := a.confirm(t.Context(), p, &runFlags{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []string{
+		"3 of them again: 2 succeeded, the last 2026-03-02T10:00:00Z; 1 failed, the last 2026-03-02T09:00:00Z.\n",
+		"1 of them ended before in another campaign: 1 rejected, the last 2026-03-02T09:00:00Z.\n",
+	} {
+		if !strings.Contains(told.String(), words) {
+			t.Errorf("%q lacks %q", told.String(), words)
+		}
+	}
+}
+
 // TestConfirmCanBeInterrupted: nobody types, and the operator gives up.
 func TestConfirmCanBeInterrupted(t *testing.T) {
 	t.Parallel()

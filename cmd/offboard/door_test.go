@@ -80,16 +80,16 @@ func withDoors(v *virtualTenant) *virtualTenant {
 	return v
 }
 
-type ended struct {
+type finished struct {
 	code           exitCode
 	stdout, stderr string
 }
 
 // begin runs a command beside the test.
-func (v *virtualTenant) begin(args ...string) <-chan ended {
-	done := make(chan ended, 1)
+func (v *virtualTenant) begin(args ...string) <-chan finished {
+	done := make(chan finished, 1)
 	go func() {
-		var e ended
+		var e finished
 		e.code, e.stdout, e.stderr = v.run(v.t.Context(), args...)
 		done <- e
 	}()

@@ -21,11 +21,29 @@ type rehearsal struct {
 	TenantID     string    `json:"tenant_id"`
 	Journal      string    `json:"journal"`
 	WouldSend    []string  `json:"would_send"`
+	SendAgain    []ended   `json:"would_send_again"` // of these, on a person's word
+	EndedBefore  []ended   `json:"ended_before"`     // of these, in another campaign
 	LeftOut      []leftOut `json:"left_out"`
 	Duplicates   int       `json:"duplicates"`
 	BadRows      int       `json:"bad_rows"`
 	TenantListed bool      `json:"tenant_listed"`
 	EndsAt       time.Time `json:"ends_at"`
+}
+
+// ended is a machine that would be sent although it has ended in a campaign.
+type ended struct {
+	MachineID string    `json:"machine_id"`
+	State     string    `json:"state"`
+	Campaign  string    `json:"campaign"` // "" where only the tenant knows
+	Since     time.Time `json:"since"`
+}
+
+func endedOf(all []known) []ended {
+	out := []ended{}
+	for _, k := range all {
+		out = append(out, ended{k.machine.ID, k.State.String(), k.Campaign, k.Updated.UTC()})
+	}
+	return out
 }
 
 // leftOut is a machine that would not be sent, and why.
@@ -53,7 +71,7 @@ func (a *app) dryRun(ctx context.Context, list *input.List, f *runFlags) error {
 	takes := s.calls.Forecast(len(p.send))
 	r := rehearsal{
 		DryRun: true, Campaign: f.campaign, TenantID: s.tenant.ID, Journal: s.path,
-		WouldSend: []string{}, LeftOut: leftOuts(p), TenantListed: !p.blind,
+		WouldSend: []string{}, SendAgain: endedOf(p.again), EndedBefore: endedOf(p.before), LeftOut: leftOuts(p), TenantListed: !p.blind,
 		Duplicates: list.Duplicates, BadRows: list.BadRows, EndsAt: time.Now().Add(takes).UTC().Truncate(time.Second),
 	}
 	for _, m := range p.send {
@@ -62,7 +80,7 @@ func (a *app) dryRun(ctx context.Context, list *input.List, f *runFlags) error {
 	if f.output == "json" {
 		err = json.NewEncoder(a.env.stdout).Encode(r)
 	} else {
-		err = r.write(a.env.stdout, p.send, takes)
+		err = r.write(a.env.stdout, p.send, p.renewedWords(), takes)
 	}
 	if err != nil {
 		return err
@@ -87,10 +105,17 @@ func leftOuts(p plan) []leftOut {
 	return out
 }
 
-func (r rehearsal) write(w io.Writer, send []input.Machine, takes time.Duration) error {
+func (r rehearsal) write(w io.Writer, send []input.Machine, words string, takes time.Duration) error {
 	var b strings.Builder
+	before := map[string]string{}
+	for _, e := range r.EndedBefore {
+		before[e.MachineID] = "  " + strings.TrimSpace(e.State+" before in "+e.Campaign)
+	}
+	for _, e := range r.SendAgain {
+		before[e.MachineID] = "  again, " + strings.TrimSpace(e.State+" "+e.Campaign)
+	}
 	for _, m := range send {
-		fmt.Fprintf(&b, "would send  %s  %q\n", m.ID, m.Name)
+		fmt.Fprintf(&b, "would send  %s  %q%s\n", m.ID, m.Name, before[m.ID])
 	}
 	for _, l := range r.LeftOut {
 		fmt.Fprintf(&b, "left out    %s  %s\n", l.MachineID, strings.TrimSpace(l.Reason+" "+l.Campaign))
@@ -98,6 +123,7 @@ func (r rehearsal) write(w io.Writer, send []input.Machine, takes time.Duration)
 	fmt.Fprintf(&b, "Dry run of campaign %s: %s would be sent, in %s under the limits (at the earliest %s); %s left out; %s merged, %s bad.\n",
 		r.Campaign, plural(len(r.WouldSend), "machine"), takes.Round(time.Second), r.EndsAt.Format(time.RFC3339),
 		grouped(len(r.LeftOut)), plural(r.Duplicates, "duplicate"), plural(r.BadRows, "row"))
+	b.WriteString(words)
 	fmt.Fprintf(&b, "The journal would be %s. Nothing was sent and nothing was written.\n", r.Journal)
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -40,23 +41,33 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 		comment: strings.TrimSpace(f.comment),
 		rules:   rules{Max: f.max, Ticket: f.ticket, IncludeNotOnboarded: f.includeNotOnboarded, NewJournal: f.newJournal},
 	}
+	was, err := s.takeEnded(list, f)
+	if err != nil {
+		return p, err
+	}
 	if err := s.resolveRows(ctx, list, &f.listFlags); err != nil {
 		return p, err
 	}
 	for _, m := range list.NotOnboarded {
 		p.leftOut = append(p.leftOut, omitted{m, "not onboarded, says the list"})
 	}
-	var err error
 	if p.rules.guardRules, err = f.guardRules(); err != nil {
 		return p, err
 	}
 	if err := s.existing(&p, f.campaign); err != nil {
 		return p, err
 	}
+	if err := s.inherit(&p, f); err != nil {
+		return p, err
+	}
+	n, err := s.renewal(f, was)
+	if err != nil {
+		return p, err
+	}
 	if err := s.guardList(ctx, list, &p); err != nil {
 		return p, err
 	}
-	if p.preview, err = s.preview(ctx, list, p.leftOut, f.campaign); err != nil {
+	if p.preview, err = s.preview(ctx, list, p.leftOut, n); err != nil {
 		return p, err
 	}
 	s.app.namePreview(p.preview, f.campaign)
@@ -103,6 +114,11 @@ func (p plan) check(list *input.List, f *runFlags) error {
 	switch {
 	case p.uninformed:
 		return uninformedError(runner.ErrTenantUnread)
+	case p.blind && f.again:
+		return &commandError{
+			code: exitSignIn, hint: "grant Machine.Read.All; nothing was sent",
+			err: fmt.Errorf("--again has to see what is under way: %w", runner.ErrTenantUnread),
+		}
 	case list.Portal && p.rules.Max == 0:
 		return guardError("give --max N",
 			"%s is a Defender portal export, which holds every device of the tenant whatever was filtered on screen", list.Path)
@@ -136,6 +152,10 @@ func (a *app) namePreview(p preview, campaign string) {
 		}
 		a.log.WithLevel(level).Str("machine_id", k.MachineID).Str("name", k.machine.Name).Str("state", k.State.String()).
 			Str("campaign", k.Campaign).Time("since", k.Updated).Msg("not sent again")
+	}
+	for _, k := range slices.Concat(p.again, p.before) {
+		a.log.Info().Str("machine_id", k.machine.ID).Str("name", k.machine.Name).Str("state", k.State.String()).
+			Str("campaign", k.Campaign).Time("since", k.Updated).Msg("has ended before, and is sent")
 	}
 	for _, m := range p.adopted {
 		a.log.Info().Str("machine_id", m.ID).Str("name", m.Name).Msg("not sent again: the tenant has an action for it")

@@ -16,10 +16,14 @@ type preview struct {
 	settled []known            // accepted or further, in whichever campaign
 	doubted []known            // in doubt: asked about, and sent if nothing had arrived
 	ended   []known            // rejected or ended otherwise in this campaign
+	again   []known            // of send, those that are sent again on a person's word
+	before  []known            // of send, those that ended in another campaign
 	adopted []input.Machine    // with an action in the tenant that stands
 	leaving []journal.Standing // planned in the campaign, and no longer on the list
 	// blind: the tenant's actions may not be listed, so adopted is empty.
 	blind bool
+	// past are actions of the machines of again that are over, by machine.
+	past map[string][]string
 }
 
 // known is a machine of the list that the journal has something to say of.
@@ -30,25 +34,44 @@ type known struct {
 
 // preview compares a list with the journal and with the tenant. A machine that
 // any campaign holds live is not sent, nor is one that this campaign has an
-// outcome for, nor one that the tenant has an action for.
-func (s *session) preview(ctx context.Context, list *input.List, leftOut []omitted, campaign string) (preview, error) {
-	var p preview
-	records, planned, err := s.records(campaign)
+// outcome for, nor one that the tenant has an action for; unless a person says so.
+func (s *session) preview(ctx context.Context, list *input.List, leftOut []omitted, n *renewal) (preview, error) {
+	p := preview{past: map[string][]string{}}
+	records, planned, err := s.records(n.campaign)
 	if err != nil {
 		return p, err
 	}
+	if err := n.takeRenewed(); err != nil {
+		return p, err
+	}
 	for _, m := range list.Machines {
-		p.sort(m, records)
+		l, ok := records[m.ID]
+		renews, err := false, error(nil)
+		if ok {
+			renews, err = n.renews(s, l)
+		}
+		if err != nil {
+			return p, err
+		}
+		p.sort(m, l, ok, renews, n)
 	}
 	p.leaving = notListed(planned, list, leftOut)
-	return p, s.previewTenant(ctx, &p)
+	return p, s.previewTenant(ctx, &p, n)
 }
 
-func (p *preview) sort(m input.Machine, records map[string]journal.Live) {
-	l, ok := records[m.ID]
+func (p *preview) sort(m input.Machine, l journal.Live, ok, renews bool, n *renewal) {
 	switch k := (known{m, l}); {
 	case !ok:
 		p.send = append(p.send, m)
+		_, renewed := n.renewed[m.ID]
+		if was, ok := n.was[m.ID]; ok && !renewed {
+			p.again = append(p.again, known{m, was})
+		} else if ended, ok := n.ended[m.ID]; ok && !renewed {
+			p.before = append(p.before, known{m, ended})
+		}
+	case renews:
+		p.send = append(p.send, m)
+		p.again = append(p.again, k)
 	case l.State == journal.Sending, l.State == journal.InDoubt:
 		p.doubted = append(p.doubted, k)
 	case l.State.Live():
@@ -59,7 +82,7 @@ func (p *preview) sort(m input.Machine, records map[string]journal.Live) {
 }
 
 // previewTenant takes out what another host has sent.
-func (s *session) previewTenant(ctx context.Context, p *preview) error {
+func (s *session) previewTenant(ctx context.Context, p *preview, n *renewal) error {
 	if len(p.send) == 0 {
 		return nil
 	}
@@ -78,16 +101,46 @@ func (s *session) previewTenant(ctx context.Context, p *preview) error {
 	if err != nil {
 		return err
 	}
+	p.compare(&tenant, n)
+	return nil
+}
+
+// compare takes out of the machines to send those for which the tenant has an action,
+// but for actions that a person knows of.
+func (p *preview) compare(tenant *runner.Tenant, n *renewal) {
+	again := make(map[string]journal.State, len(p.again))
+	for _, k := range p.again {
+		again[k.machine.ID] = k.State
+	}
 	send := p.send
 	p.send = nil
 	for _, m := range send {
-		if _, stands := tenant.Standing[m.ID]; stands {
-			p.adopted = append(p.adopted, m)
-		} else {
-			p.send = append(p.send, m)
+		past, planned := n.renewed[m.ID]
+		state, renews := again[m.ID]
+		if state == journal.Succeeded || n.f.again && !renews && !planned {
+			past = tenant.Ended[m.ID]
 		}
+		_, stands := tenant.Adoptable(m.ID, past)
+		done, succeeded := tenant.Standing[m.ID]
+		switch {
+		case stands:
+			p.adopted = append(p.adopted, m)
+			p.again, p.before = without(p.again, m), without(p.before, m)
+			continue
+		case succeeded && n.f.again && !renews && !planned:
+			// The journal does not know of the success.
+			p.before = without(p.before, m)
+			p.again = append(p.again, known{m, journal.Live{MachineID: m.ID, State: journal.Succeeded, Updated: done.LastUpdated}})
+			p.past[m.ID] = past
+		case state == journal.Succeeded:
+			p.past[m.ID] = past
+		}
+		p.send = append(p.send, m)
 	}
-	return nil
+}
+
+func without(all []known, m input.Machine) []known {
+	return slices.DeleteFunc(all, func(k known) bool { return k.machine.ID == m.ID })
 }
 
 // campaign returns the campaign of that name, nil if there is none.
@@ -126,7 +179,9 @@ func (s *session) records(campaign string) (map[string]journal.Live, []journal.S
 		if err != nil {
 			return nil, nil, err
 		}
-		found[l.MachineID] = l
+		if l.PassedTo != campaign {
+			found[l.MachineID] = l
+		}
 	}
 	return found, planned, nil
 }

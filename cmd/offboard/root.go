@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -133,7 +134,7 @@ func exactArgs(n int) cobra.PositionalArgs {
 // personal are the flags that somebody has to give by hand each time: what
 // lives in an environment is given without thinking.
 func personal(name string) bool {
-	return name == "yes" || name == "reason" || strings.HasPrefix(name, "include-")
+	return strings.HasPrefix(name, "include-") || slices.Contains([]string{"yes", "retry", "retry-of", "again", "reason"}, name)
 }
 
 func environmentName(flag string) string {

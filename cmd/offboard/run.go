@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ type runFlags struct {
 	campaignFlags
 	listFlags
 	guardFlags
+	retryFlags
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -29,25 +31,33 @@ JSON, NDJSON, an OData or advanced-hunting reply, or one id a line; .gz is read
 as it is, and - is standard input.
 
 Run again with the same campaign it goes on where it ended; with a changed list,
-the new list wins.`,
+the new list wins. What has ended stays so, unless --retry or --again says
+otherwise; each is a person's word for one more attempt.`,
 		Example: `  offboard run retired.csv --comment "CHG-4711 retired laptops"
-  offboard run retired.csv --comment "CHG-4711 retired laptops" --dry-run`,
-		Args: exactArgs(1),
+  offboard run retired.csv --comment "CHG-4711 retired laptops" --dry-run
+  offboard run retired.csv --comment "CHG-4711 retired laptops" --retry failed,timed_out
+  offboard run --retry failed,timed_out --retry-of retired --campaign second-try
+  offboard run back.csv --comment "CHG-4712 back" --again --reason "onboarded again"`,
+		Args: f.listArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.runList(cmd, args[0], &f)
+			return a.runList(cmd, strings.Join(args, ""), &f)
 		},
 	}
 	f.campaignFlags.bind(cmd.Flags())
 	f.listFlags.bind(cmd.Flags())
 	f.guardFlags.bind(cmd.Flags())
+	f.retryFlags.bind(cmd.Flags())
 	return cmd
 }
 
 func (f *runFlags) validate(listPath string) error {
-	if f.campaign == "" {
+	switch {
+	case f.campaign == "" && f.of != "":
+		f.campaign = f.of + "-retry"
+	case f.campaign == "":
 		f.campaign = runner.CampaignName(listPath)
 	}
-	return errors.Join(f.campaignFlags.validate(), f.listFlags.validate(), f.guardFlags.validate(), runner.ValidateCampaignName(f.campaign))
+	return errors.Join(f.campaignFlags.validate(), f.listFlags.validate(), f.guardFlags.validate(), f.retryFlags.validate(), runner.ValidateCampaignName(f.campaign))
 }
 
 func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
@@ -55,9 +65,12 @@ func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
 	if err := f.validate(path); err != nil {
 		return err
 	}
-	list, err := a.readList(ctx, path, &f.listFlags)
-	if err != nil {
-		return err
+	list := &input.List{Path: "campaign " + f.of} // the journal has it
+	if f.of == "" {
+		var err error
+		if list, err = a.readList(ctx, path, &f.listFlags); err != nil {
+			return err
+		}
 	}
 	if f.dryRun {
 		return a.dryRun(ctx, list, f)
@@ -85,6 +98,11 @@ func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
 	}
 	campaign, err := s.enlist(list, p, f)
 	if err != nil {
+		return err
+	}
+	// If we crash here, the machines are as they had ended, and the same command
+	// authorises them.
+	if err := s.authorise(campaign, p, f); err != nil {
 		return err
 	}
 	return s.carryOut(ctx, campaign, resumeCommand(cmd, f.campaign, s.journal.Path()))

@@ -62,7 +62,7 @@ func tenantOf(ts *testscript.TestScript) *scriptTenant { return ts.Value(scriptK
 // tenantCommand serves a tenant without limits, points the environment at it
 // and writes the list of its machines to machines.csv:
 //
-//	tenant [machines=20] [roles=A,B] [latency=1s] [settle=20s] [fault=KIND:NTH[:ENDPOINT]]... [offline=MACHINE]... [failing=MACHINE]... [tag=TAG:MACHINE]... [discovered=MACHINE]... [refuse=CODE:MACHINE]... [gone=MACHINE]... [act=MACHINE]...
+//	tenant [machines=20] [roles=A,B] [latency=1s] [settle=20s] [fault=KIND:NTH[:ENDPOINT]]... [offline=MACHINE]... [failing=MACHINE]... [tag=TAG:MACHINE]... [discovered=MACHINE]... [refuse=CODE:MACHINE]... [gone=MACHINE]... [act=MACHINE]... [twice=MACHINE]...
 //
 // $ID0, $NAME0 and so on are its machines. A promise broken before the script's
 // end fails the script.
@@ -151,6 +151,9 @@ func tenantSetting(ts *testscript.TestScript, c *simulator.Config, arg string) (
 	case "act":
 		n, err = strconv.Atoi(value)
 		later = func(s *simulator.Simulator) { s.Act(s.Machines()[n].ID, "by hand") }
+	case "twice": // a person has it sent once more
+		n, err = strconv.Atoi(value)
+		later = func(s *simulator.Simulator) { s.Authorise(s.Machines()[n].ID, 2) }
 	case "gone":
 		n, err = strconv.Atoi(value)
 		later = func(s *simulator.Simulator) { s.RemoveMachine(s.Machines()[n].ID) }
@@ -161,11 +164,14 @@ func tenantSetting(ts *testscript.TestScript, c *simulator.Config, arg string) (
 	return later
 }
 
-// effectsCommand checks how many machines the tenant has offboarded, and that
-// it saw no promise broken: effects N.
+// effectsCommand checks how many machines the tenant has offboarded, by how many actions
+// if that is more, and that it saw no promise broken: effects N [ACTIONS].
 func effectsCommand(ts *testscript.TestScript, _ bool, args []string) {
 	machines, effects := tenantOf(ts).sim.Effects()
-	if got := strconv.Itoa(machines); len(args) != 1 || got != args[0] || machines != effects {
+	if len(args) == 1 {
+		args = append(args, args[0])
+	}
+	if len(args) != 2 || strconv.Itoa(machines) != args[0] || strconv.Itoa(effects) != args[1] {
 		ts.Fatalf("the tenant has offboarded %d machines by %d actions; want %v", machines, effects, args)
 	}
 }
