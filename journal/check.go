@@ -170,12 +170,13 @@ func (c *checker) replay(e Event) {
 	if e.Kind == KindReleased && e.Failure != nil && e.Failure.Reason == ReasonNotFound {
 		before.notFound++
 	}
-	switch {
-	case e.Kind == KindSalvaged:
+	switch e.Kind {
+	case KindSalvaged:
 		before.attempts, before.notFound, before.authorised, before.passed = e.Attempt, 0, e.Authorised, e.By
-	case e.Kind == KindAuthorised:
+	case KindAuthorised:
 		before.authorised++
 		before.notFound = 0
+	default: // changes no count but those above
 	}
 	if e.By != "" {
 		before.passed = e.By
