@@ -14,6 +14,7 @@ const (
 	Sliding     Window = iota // a log: at most N in any rolling window (default)
 	Fixed                     // counts from the first call of a window and starts anew when it is over
 	WholeSecond               // a log whose times are cut to whole seconds
+	TokenBucket               // full at first, and refilled evenly over a window
 )
 
 // RetryAfter is the way in which a 429 says how long to wait.

@@ -61,6 +61,8 @@ type window struct {
 	per   time.Duration
 	kind  Window
 	calls []time.Time // that still count, oldest first
+	spent float64     // of a token bucket, calls that were not refilled
+	at    time.Time   // when that was
 }
 
 // stamp is the time as the service keeps it.
@@ -73,6 +75,11 @@ func (w *window) stamp(now time.Time) time.Time {
 
 // forget drops the calls that no longer count.
 func (w *window) forget(now time.Time) {
+	if w.kind == TokenBucket {
+		refill := now.Sub(w.at).Seconds() / w.per.Seconds() * float64(w.limit)
+		w.spent, w.at = max(0, w.spent-refill), now
+		return
+	}
 	if len(w.calls) == 0 {
 		return
 	}
@@ -94,6 +101,9 @@ func (w *window) forget(now time.Time) {
 func (w *window) wait(now time.Time) time.Duration {
 	w.forget(now)
 	switch {
+	case w.kind == TokenBucket:
+		// A token that lacks no more than rounding is there.
+		return time.Duration((w.spent + 1 - float64(w.limit)) / float64(w.limit) * float64(w.per)).Truncate(time.Microsecond)
 	case len(w.calls) < w.limit:
 		return 0
 	case w.kind == Fixed:
@@ -105,6 +115,10 @@ func (w *window) wait(now time.Time) time.Duration {
 
 func (w *window) add(now time.Time) {
 	w.forget(now)
+	if w.kind == TokenBucket {
+		w.spent++
+		return
+	}
 	w.calls = append(w.calls, w.stamp(now))
 }
 

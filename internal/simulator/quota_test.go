@@ -66,7 +66,7 @@ func TestHourlyQuota(t *testing.T) {
 }
 
 // TestWindows sends five calls to a quota of two a minute, at the seconds given, and looks which are
-// refused. The three windows differ at their edges only.
+// refused. The windows differ at their edges only.
 func TestWindows(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -77,6 +77,7 @@ func TestWindows(t *testing.T) {
 		"sliding":                {simulator.Config{}, []float64{0, 30, 59.9, 60, 89}, "++-+-"},
 		"sliding frees one":      {simulator.Config{}, []float64{0, 30, 60, 89.9, 90}, "+++-+"},
 		"fixed":                  {simulator.Config{Window: simulator.Fixed}, []float64{10, 69, 69.9, 70, 71}, "++-++"},
+		"token bucket":           {simulator.Config{Window: simulator.TokenBucket}, []float64{0, 0, 30, 31, 60}, "+++-+"},
 		"whole second is wider":  {simulator.Config{Window: simulator.WholeSecond}, []float64{0.9, 1, 60, 60.5, 61}, "+++-+"},
 		"refused count":          {simulator.Config{CountRefused: true}, []float64{0, 1, 2, 60.5, 63}, "++--+"},
 		"refused do not count":   {simulator.Config{}, []float64{0, 1, 2, 60.5, 63}, "++-++"},
