@@ -121,7 +121,12 @@ func TestVirtualCampaigns(t *testing.T) {
 // the server counted.
 func virtualCampaign(t *testing.T, machines int) (time.Duration, simulator.CallTruth) {
 	t.Helper()
-	v := newVirtualTenant(t, simulator.Config{Machines: machines, Seed: 1, Latency: 300 * time.Millisecond, Jitter: 200 * time.Millisecond})
+	return virtualCampaignOf(t, makespanTenant(machines, simulator.Sliding))
+}
+
+func virtualCampaignOf(t *testing.T, c simulator.Config) (time.Duration, simulator.CallTruth) {
+	t.Helper()
+	v := newVirtualTenant(t, c)
 	defer v.close()
 	began := time.Now()
 	code, stdout, stderr := v.run(t.Context(), "run", v.list, "--comment", "why", "--yes", "--output", "json", "--log-level", "warn")
@@ -129,7 +134,7 @@ func virtualCampaign(t *testing.T, machines int) (time.Duration, simulator.CallT
 	if code != exitOK {
 		t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
 	}
-	v.checkWindow(machines)
+	v.checkWindow(c.Machines)
 	return took, v.sim.Truth().Calls[simulator.ClassOffboard]
 }
 
