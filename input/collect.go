@@ -2,7 +2,6 @@ package input
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -39,7 +38,7 @@ type collector struct {
 	list     *List
 	columns  *columns
 	rejects  *rejects
-	seen     map[idKey]struct{}
+	seen     *idSet
 	arena    []string // room for carried values, so that a row does not cost an allocation of its own
 	progress func() float64
 	element  int // number of the row in a JSON document, where all rows may share a line; 0 where the line tells
@@ -51,7 +50,7 @@ func newCollector(path string, o Options, progress func() float64) *collector {
 		list:     &List{Path: path},
 		columns:  newColumns(),
 		rejects:  newRejects(path, o.Rejects),
-		seen:     map[idKey]struct{}{},
+		seen:     newIDSet(),
 		progress: progress,
 	}
 }
@@ -75,11 +74,10 @@ func (c *collector) add(line int, r *record, carried []string) {
 		c.reject(line, c.columns.spelling(idRole), reason)
 		return
 	}
-	if _, twice := c.seen[key]; twice {
+	if !c.seen.add(key) {
 		c.list.Duplicates++
 		return
 	}
-	c.seen[key] = struct{}{}
 	m.ID = id
 	m.Carried = c.keep(carried)
 	if !c.o.IncludeNotOnboarded && leftOut(r.Onboarding) {
@@ -119,8 +117,8 @@ func (c *collector) reject(line int, column, reason string) {
 	c.rejects.add(line, column, reason)
 }
 
-// room returns the machines with room for one more, and makes room for their ids too. Doubling would hold the list twice just when it is largest; the
-// part of the file that was read tells how much room the rest needs.
+// room returns the machines with room for one more, and makes room for their ids too.
+// Doubling would hold the list twice just when it is largest; the part of the file that was read tells how much room the rest needs.
 func (c *collector) room() []Machine {
 	const fewest = 1024 // below that the part read is mostly what was buffered ahead
 	have := c.list.Machines
@@ -129,9 +127,7 @@ func (c *collector) room() []Machine {
 		return have
 	}
 	more := int(min(float64(len(have))*(1/part-1)*1.02, float64(len(have))*64)) + 64
-	seen := make(map[idKey]struct{}, len(c.seen)+more)
-	maps.Copy(seen, c.seen)
-	c.seen = seen
+	c.seen.grow(more)
 	return slices.Grow(have, more)
 }
 

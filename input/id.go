@@ -30,24 +30,37 @@ func parseID(s string) (key idKey, id, reason string) {
 // decodeID decodes s, which is as long as an id, and says whether it holds upper-case digits: encoding/hex does not
 // tell, and lower-casing every id that is lower-case already costs as much as decoding it.
 func decodeID(s string) (key idKey, ok, upper bool) {
+	var all byte
 	for i := range key {
-		high, low := s[2*i], s[2*i+1]
-		if !isHex(high) || !isHex(low) {
-			return key, false, false
-		}
-		key[i] = digit(high)<<4 | digit(low)
-		upper = upper || 'A' <= high && high <= 'F' || 'A' <= low && low <= 'F'
+		high, low := hexDigits[s[2*i]], hexDigits[s[2*i+1]]
+		key[i] = high<<4 | low&0x0f
+		all |= high | low
 	}
-	return key, true, upper
+	return key, all&notHex == 0, all&upperCase != 0
 }
 
-// digit returns the value of a hexadecimal digit.
-func digit(b byte) byte {
-	if b <= '9' {
-		return b - '0'
+// What hexDigits says of a byte besides its value.
+const (
+	upperCase = 0x40
+	notHex    = 0x80
+)
+
+// hexDigits holds the value of every byte as a hexadecimal digit.
+var hexDigits = func() (digits [256]byte) {
+	for b := range digits {
+		switch c := byte(b); {
+		case '0' <= c && c <= '9':
+			digits[b] = c - '0'
+		case 'a' <= c && c <= 'f':
+			digits[b] = c - 'a' + 10
+		case 'A' <= c && c <= 'F':
+			digits[b] = c - 'A' + 10 | upperCase
+		default:
+			digits[b] = notHex
+		}
 	}
-	return b&0x0f + 9
-}
+	return digits
+}()
 
 // isGUID takes a GUID with or without braces.
 func isGUID(s string) bool {
