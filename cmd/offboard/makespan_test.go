@@ -41,21 +41,24 @@ func TestMakespans(t *testing.T) {
 		atMost   float64
 	}{{50, 0}, {100, 0}, {500, 1.05}, {1500, 1.04}, {3000, 1.01}, {10_000, 1.005}, {50_000, 1.005}} {
 		for _, w := range windows {
-			synctest.Test(t, func(t *testing.T) {
-				config := makespanTenant(c.machines, w.kind)
-				took, calls := virtualCampaignOf(t, config)
-				row := ratio.Row{
-					What:      fmt.Sprintf("makespan of %s, %s window", plural(c.machines, "machine"), w.name),
-					Reference: "lower bound, unlimited workers",
-					Measured:  took.Seconds() / (earliest(c.machines) + fastest).Seconds(),
-					AtMost:    c.atMost,
-					Note:      fmt.Sprintf("%s; %d × 429", took.Round(time.Second/10), calls.Throttled),
-				}
-				if c.atMost == 0 {
-					row.Reference = "a plain loop with as many workers"
-					row.Measured, row.AtMost = took.Seconds()/plainLoop(t, config).Seconds(), 1.5
-				}
-				ratio.Report(t, row)
+			t.Run(fmt.Sprint(c.machines, " ", w.name), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					config := makespanTenant(c.machines, w.kind)
+					took, calls := virtualCampaignOf(t, config)
+					row := ratio.Row{
+						What:      fmt.Sprintf("makespan of %s, %s window", plural(c.machines, "machine"), w.name),
+						Reference: "lower bound, unlimited workers",
+						Measured:  took.Seconds() / (earliest(c.machines) + fastest).Seconds(),
+						AtMost:    c.atMost,
+						Note:      fmt.Sprintf("%s; %d × 429", took.Round(time.Second/10), calls.Throttled),
+					}
+					if c.atMost == 0 {
+						row.Reference = "a plain loop with as many workers"
+						row.Measured, row.AtMost = took.Seconds()/plainLoop(t, config).Seconds(), 1.5
+					}
+					ratio.Report(t, row)
+				})
 			})
 		}
 	}

@@ -114,6 +114,9 @@ func (b *bench) report(r ratio.Row) error {
 func (b *bench) virtual(ctx context.Context) error {
 	test := exec.CommandContext(ctx, "go", "test", "./cmd/offboard", "-run", "^(TestMakespans|TestMakespansOfOthers|TestFollowInRounds)$", "-count", "1", "-timeout", "30m")
 	test.Env = append(os.Environ(), "OFFBOARD_BENCH="+b.rows)
+	if _, err := os.Stat("/dev/shm"); err == nil {
+		test.Env = append(test.Env, "TMPDIR=/dev/shm") // the disk takes no virtual time
+	}
 	test.Stdout, test.Stderr = b.log, b.log
 	return test.Run()
 }
