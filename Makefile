@@ -27,6 +27,7 @@ demo: build ## The main job against an embedded tenant: a campaign, a kill -9, t
 test: ## All tests, with the race detector where there is a C compiler
 	go test $(RACE) -timeout 30m ./...
 	cd deploy && go test ./...
+	go test -count=1 -run '^TestRatio' ./input # ratios mean nothing under the race detector
 
 PROOF := $(CURDIR)/bin/torture.md
 .PHONY: torture
