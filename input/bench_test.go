@@ -19,12 +19,12 @@ import (
 const benchRows = 100_000
 
 // writeList writes rows of about 150 bytes and 8 columns, as one line of CSV or JSON each.
-func writeList(b testing.TB, row string, before, between, after string) string {
-	b.Helper()
-	path := filepath.Join(b.TempDir(), "list")
+func writeList(tb testing.TB, row string, before, between, after string) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "list")
 	f, err := os.Create(path)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	w := bufio.NewWriter(f)
 	w.WriteString(before)
@@ -36,23 +36,23 @@ func writeList(b testing.TB, row string, before, between, after string) string {
 	}
 	w.WriteString(after)
 	if err := w.Flush(); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return path
 }
 
-func csvList(b testing.TB) string {
-	b.Helper()
-	return writeList(b, "%040x,pc-%07d.corp.example.com,owner-%04d@example.com,site-%02d,CHG-%07d,Windows11,Onboarded,2026-08-01T10:00:00Z\n",
+func csvList(tb testing.TB) string {
+	tb.Helper()
+	return writeList(tb, "%040x,pc-%07d.corp.example.com,owner-%04d@example.com,site-%02d,CHG-%07d,Windows11,Onboarded,2026-08-01T10:00:00Z\n",
 		"id,name,owner,site,ticket,os,onboardingStatus,lastSeen\n", "", "")
 }
 
-func jsonList(b testing.TB, before, between, after string) string {
-	b.Helper()
-	return writeList(b, `{"id":"%040x","computerDnsName":"pc-%07d.corp.example.com","owner":"owner-%04d@example.com","site":"site-%02d",`+
+func jsonList(tb testing.TB, before, between, after string) string {
+	tb.Helper()
+	return writeList(tb, `{"id":"%040x","computerDnsName":"pc-%07d.corp.example.com","owner":"owner-%04d@example.com","site":"site-%02d",`+
 		`"ticket":"CHG-%07d","osPlatform":"Windows11","onboardingStatus":"Onboarded","lastSeen":"2026-08-01T10:00:00Z"}`, before, between, after)
 }
 

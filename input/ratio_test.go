@@ -45,6 +45,7 @@ func TestRatioOfReading(t *testing.T) {
 }
 
 func plainly(t *testing.T, path string, read func(io.Reader) int) {
+	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)

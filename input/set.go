@@ -59,6 +59,6 @@ func (s *idSet) grow(more int) {
 func (s *idSet) rehash(size int) {
 	s.table = make([]uint32, size)
 	for i, key := range s.keys {
-		s.table[s.find(key)] = uint32(i + 1) //nolint:gosec // as above
+		s.table[s.find(key)] = uint32(i + 1)
 	}
 }

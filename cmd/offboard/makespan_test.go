@@ -67,6 +67,7 @@ func TestMakespans(t *testing.T) {
 // plainLoop is what workers and latency dictate: no quota, no journal, the default
 // number of workers.
 func plainLoop(t *testing.T, c simulator.Config) time.Duration {
+	t.Helper()
 	c.PerMinute, c.PerHour = -1, -1
 	took, _ := campaignBy(t, c, 8, retrying(func() {}))
 	return took
@@ -97,6 +98,7 @@ func retrying(wait func()) client {
 // buckets waits for two plain rate limiters whose burst is the limit, as most
 // programs with these limits do.
 func buckets(t *testing.T) func() {
+	t.Helper()
 	minute, hour := rate.NewLimiter(rate.Every(time.Minute/100), 100), rate.NewLimiter(rate.Every(time.Hour/1500), 1500)
 	return func() {
 		if err := minute.Wait(t.Context()); err != nil {

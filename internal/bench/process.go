@@ -33,7 +33,7 @@ func (u usage) String() string {
 
 // measureProcess runs a command to its end. Any of the exit codes is fine.
 func measureProcess(ctx context.Context, env []string, fine []int, path string, args ...string) (usage, error) {
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the harness names its own programs
 	cmd.Env = append(os.Environ(), env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
