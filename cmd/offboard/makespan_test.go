@@ -126,7 +126,7 @@ func TestMakespansOfOthers(t *testing.T) {
 			{"a script with sleeps of 0.6 s", 1, func(*testing.T) client { return retrying(func() { <-time.After(600 * time.Millisecond) }) }},
 			{"a script with sleeps of 2.4 s", 1, func(*testing.T) client { return retrying(func() { <-time.After(2400 * time.Millisecond) }) }},
 			{"send, and retry on 429", 8, func(*testing.T) client { return retrying(func() {}) }},
-			{"two x/time/rate buckets, retry on 429", 8, func(t *testing.T) client { return retrying(buckets(t)) }},
+			{"two x/time/rate buckets, retry on 429", 8, func(t *testing.T) client { t.Helper(); return retrying(buckets(t)) }},
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				took, throttled := campaignBy(t, makespanTenant(n, simulator.Sliding), o.workers, o.client(t))
@@ -170,6 +170,7 @@ func campaignBy(t *testing.T, c simulator.Config, workers int, one client) (time
 
 // postOffboard makes the call; its answer's body has been read.
 func postOffboard(t *testing.T, transport *http.Transport, token, id string) *http.Response {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1/api/machines/"+id+"/offboard", strings.NewReader(`{"Comment":"why"}`))
 	if err != nil {
 		t.Error(err)
