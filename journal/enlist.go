@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -108,7 +109,8 @@ func sortList(e Enlistment) ([]enlistee, error) {
 		if err != nil {
 			return nil, &Error{Op: "enlist", Machine: m.ID, Err: err}
 		}
-		list = append(list, enlistee{id, uint32(len(list) + 1), m}) //nolint:gosec // a list of 2³² machines does not fit into memory
+		row := cmp.Or(m.Row, len(list)+1)
+		list = append(list, enlistee{id, uint32(row), m}) //nolint:gosec // a list of 2³² machines does not fit into memory
 	}
 	slices.SortStableFunc(list, func(a, b enlistee) int { return compareIDs(a.id, b.id) })
 	return slices.CompactFunc(list, func(a, b enlistee) bool { return a.id == b.id }), nil

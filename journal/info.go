@@ -46,6 +46,7 @@ type Machine struct {
 	Comment string
 	Carried []string // values of Enlistment.Columns, in that order; may be shorter
 	Exclude string   // why the machine is left out; empty: it is to be sent
+	Row     int      // its place among the campaign's machines; 0: that in the list
 }
 
 // Enlistment is a list on its way into a campaign. Of machines with the same id

@@ -46,12 +46,12 @@ type FailureLimit struct {
 
 // exceeded says why so many failures among so many outcomes are too many, "" if
 // they are not.
-func (l *FailureLimit) exceeded(failed, outcomes int) string {
+func (l *FailureLimit) exceeded(failed, outcomes int, where string) string {
 	switch {
 	case l == nil:
 	case l.Percent > 0:
 		if outcomes >= l.MinSample && float64(failed)*100 > l.Percent*float64(outcomes) {
-			return fmt.Sprintf("%d of the %d machines that had an outcome in this run, and %g%% are allowed", failed, outcomes, l.Percent)
+			return fmt.Sprintf("%d of the %d machines that had an outcome %s, and %g%% are allowed", failed, outcomes, where, l.Percent)
 		}
 	case failed > l.Count:
 		return fmt.Sprintf("%d, and %d are allowed", failed, l.Count)
@@ -89,6 +89,13 @@ func (a *account) spend() bool {
 	}
 	a.calls++
 	return true
+}
+
+// spent says whether there is no request left.
+func (a *account) spent() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.Calls > 0 && a.calls == a.Calls
 }
 
 // refund puts a request back that was not begun after all.
@@ -139,7 +146,7 @@ func (a *account) refused(machineID string) error {
 		a.failed[machineID] = true
 		a.outcomes++
 	}
-	if why := a.Failures.exceeded(len(a.failed), a.outcomes); why != "" {
+	if why := a.Failures.exceeded(len(a.failed), a.outcomes, "in this run"); why != "" {
 		return fmt.Errorf("%w: %s", ErrFailures, why)
 	}
 	return nil

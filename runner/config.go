@@ -77,6 +77,8 @@ type Config struct {
 	RetryFor time.Duration
 	// Budget bounds the run. Default: no bound.
 	Budget Budget
+	// Waves, if set, are sent one after the other. Default: all at once.
+	Waves *Waves
 	// OnEvent, if set, is called from several goroutines at once and must
 	// return quickly.
 	OnEvent func(Event)
@@ -111,7 +113,7 @@ func (c *Config) validate() error {
 	case c.SettleWait < 0, c.RetryFor < 0:
 		return fmt.Errorf("%w: a wait is negative", ErrConfig)
 	}
-	if err := c.Budget.validate(); err != nil {
+	if err := errors.Join(c.Budget.validate(), c.Waves.validate()); err != nil {
 		return err
 	}
 	return ValidateCampaignName(c.Record.Info().Name)

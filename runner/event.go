@@ -49,6 +49,15 @@ const (
 	EventHeld EventKind = "held"
 	// EventReleased: requests are begun again.
 	EventReleased EventKind = "released"
+	// EventWaveBegun, EventWaveEnded: the machines of a wave are sent; none is
+	// left to send. Wave, Waves.
+	EventWaveBegun EventKind = "wave_begun"
+	EventWaveEnded EventKind = "wave_ended"
+	// EventWaveWaiting: a wave is not begun yet. Wave, Waves, Wait until the
+	// next look, Reason.
+	EventWaveWaiting EventKind = "wave_waiting"
+	// EventWaveReleased: a wave may begin. Wave, Waves, Reason.
+	EventWaveReleased EventKind = "wave_released"
 )
 
 // Event is something worth telling an operator.
@@ -62,6 +71,9 @@ type Event struct {
 	Count     int
 	Adopted   int
 	Err       error
+	Wave      int // the first is 1
+	Waves     int // of so many
+	Reason    string
 }
 
 func (r *Runner) emit(e Event) {

@@ -56,18 +56,28 @@ func New(c Config) (*Runner, error) {
 //
 // The error is nil when the campaign was worked off, whatever became of its
 // machines; ctx's error after an orderly stop; [ErrBudget]; [ErrFailures];
-// [ErrUnreachable]; a *[defender.Error] that means [defender.Stop]; the
-// journal's; or [ErrPanic].
+// [ErrUnreachable]; a *[WaveError]; a *[defender.Error] that means
+// [defender.Stop]; the journal's; or [ErrPanic].
 func (r *Runner) Run(ctx context.Context) (Summary, error) {
+	carryOut := r.pass
+	if r.c.Waves != nil {
+		carryOut = r.staged
+	}
+	err := carryOut(ctx)
+	return r.Summary(), err
+}
+
+// pass works off what may be sent: all of the campaign, or its waves so far.
+func (r *Runner) pass(ctx context.Context) error {
 	ready, last, doubts, err := r.standing()
 	if err != nil {
-		return Summary{}, err
+		return err
 	}
 	r.queue = newQueue(ready, last)
 	r.settler = newSettler(r)
 	if len(doubts) > 0 {
 		if err := r.recallWitnesses(); err != nil {
-			return Summary{}, err
+			return err
 		}
 	}
 	r.gate = newGate(r.c.RetryFor, r.settler.open)
@@ -75,8 +85,7 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	for _, d := range doubts {
 		r.settler.add(d)
 	}
-	err = r.work(ctx)
-	return r.Summary(), err
+	return r.work(ctx)
 }
 
 // work runs the pool. There are three contexts: take ends with ctx or with the
@@ -135,6 +144,9 @@ func (r *Runner) standing() (ready, last []work, doubts []*doubt, err error) {
 	for s, err := range r.c.Record.Standing() {
 		if err != nil {
 			return nil, nil, nil, err
+		}
+		if !r.released(s.Row) {
+			continue // and one in doubt could turn out to be free to send
 		}
 		switch s.State {
 		case journal.Planned:

@@ -58,7 +58,7 @@ func (s *session) carryOut(ctx context.Context, c *journal.Campaign, resume stri
 		err = stoppedBy(context.Cause(ctx), err)
 	}
 	last.Calls = callsResult{Sent: summary.Sent, Throttled: summary.Throttled}
-	return s.finish(c, last, resume, err)
+	return s.finish(c, last, resume+approval(err), err)
 }
 
 // stoppedBy adds why a run was stopped to what came of stopping it, unless that
@@ -99,12 +99,16 @@ func (s *session) work(ctx context.Context, c *journal.Campaign) (runner.Summary
 	if err != nil {
 		return runner.Summary{}, err
 	}
+	waves, err := s.waves(c)
+	if err != nil {
+		return runner.Summary{}, err
+	}
 	report := &progress{log: s.app.log, limiter: s.calls, campaign: c}
 	r, err := runner.New(runner.Config{
 		Service: s.client, Record: c, Calls: s.calls, ListCalls: s.lists,
 		Owner:   func(name string) (runner.Record, error) { return s.journal.Campaign(name) },
 		Workers: s.f.workers, SettleWait: s.f.settleWait, RetryFor: s.f.retryFor,
-		Budget: budget, OnEvent: report.event,
+		Budget: budget, Waves: waves, OnEvent: report.event,
 	})
 	if err != nil {
 		return runner.Summary{}, err

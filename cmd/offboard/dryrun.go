@@ -28,6 +28,8 @@ type rehearsal struct {
 	BadRows      int       `json:"bad_rows"`
 	TenantListed bool      `json:"tenant_listed"`
 	EndsAt       time.Time `json:"ends_at"`
+	// Waves are in the order in which they would be sent.
+	Waves []plannedWave `json:"waves,omitempty"`
 }
 
 // ended is a machine that would be sent although it has ended in a campaign.
@@ -68,11 +70,16 @@ func (a *app) dryRun(ctx context.Context, list *input.List, f *runFlags) error {
 	if err := s.openCalls(limiter.ReadLedger); err != nil {
 		return err
 	}
+	waves := p.forecast(s.calls.Forecast, time.Now())
 	takes := s.calls.Forecast(len(p.send))
+	if n := len(waves); n > 0 {
+		takes = time.Until(waves[n-1].EndsAt)
+	}
 	r := rehearsal{
 		DryRun: true, Campaign: f.campaign, TenantID: s.tenant.ID, Journal: s.path,
 		WouldSend: []string{}, SendAgain: endedOf(p.again), EndedBefore: endedOf(p.before), LeftOut: leftOuts(p), TenantListed: !p.blind,
 		Duplicates: list.Duplicates, BadRows: list.BadRows, EndsAt: time.Now().Add(takes).UTC().Truncate(time.Second),
+		Waves: waves,
 	}
 	for _, m := range p.send {
 		r.WouldSend = append(r.WouldSend, m.ID)
@@ -119,6 +126,9 @@ func (r rehearsal) write(w io.Writer, send []input.Machine, words string, takes 
 	}
 	for _, l := range r.LeftOut {
 		fmt.Fprintf(&b, "left out    %s  %s\n", l.MachineID, strings.TrimSpace(l.Reason+" "+l.Campaign))
+	}
+	for _, wave := range r.Waves {
+		fmt.Fprintf(&b, "wave %-6d %s  ends %s at the earliest\n", wave.Wave, plural(wave.Machines, "machine"), wave.EndsAt.Format(time.RFC3339))
 	}
 	fmt.Fprintf(&b, "Dry run of campaign %s: %s would be sent, in %s under the limits (at the earliest %s); %s left out; %s merged, %s bad.\n",
 		r.Campaign, plural(len(r.WouldSend), "machine"), takes.Round(time.Second), r.EndsAt.Format(time.RFC3339),

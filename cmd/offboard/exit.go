@@ -112,13 +112,13 @@ func codeOf(err error) exitCode {
 	case errors.Is(err, context.Canceled) && errors.As(err, &signal):
 		return signal.code()
 	case errors.As(err, &list), errors.As(err, &rows),
-		isAny(err, journal.ErrNoCampaign, runner.ErrCampaignName, runner.ErrConfig):
+		isAny(err, journal.ErrNoCampaign, runner.ErrCampaignName, runner.ErrConfig, runner.ErrDivision):
 		return exitUsage
 	case errors.Is(err, runner.ErrTenantUnread):
 		return exitSignIn
-	case errors.Is(err, runner.ErrFailures):
+	case isAny(err, runner.ErrFailures, runner.ErrWaveHeld):
 		return exitGuard
-	case errors.Is(err, runner.ErrBudget):
+	case isAny(err, runner.ErrBudget, runner.ErrWaveUnconfirmed):
 		return exitBudget
 	case errors.As(err, &api) && api.Meaning == defender.Stop:
 		return exitSignIn

@@ -141,10 +141,6 @@ type waitingResult struct {
 	Unlisted int `json:"unlisted"` // the action has vanished from the list: look at the machine in the portal
 }
 
-// awake is how long ago a device may last have reported to count as awake. It
-// reports about daily.
-const awake = 48 * time.Hour
-
 func sortWaiting(all []runner.Waiting, now time.Time) *waitingResult {
 	var w waitingResult
 	for _, m := range all {
@@ -153,7 +149,7 @@ func sortWaiting(all []runner.Waiting, now time.Time) *waitingResult {
 			w.Unlisted++
 		case m.LastSeen.IsZero():
 			w.Unknown++
-		case now.Sub(m.LastSeen) < awake:
+		case now.Sub(m.LastSeen) < runner.Awake:
 			w.Awake++
 		default:
 			w.Silent++

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ type plan struct {
 	uninformed bool
 	// leftOut are the machines that the list or the rules leave out.
 	leftOut []omitted
+	// rows are the machines' places, in the order of the waves; nil without any.
+	rows map[string]int
 	// onboarded is how many machines the tenant has, where a rule asked.
 	onboarded int
 }
@@ -39,7 +42,10 @@ type omitted struct {
 func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan, error) {
 	p := plan{
 		comment: strings.TrimSpace(f.comment),
-		rules:   rules{Max: f.max, Ticket: f.ticket, IncludeNotOnboarded: f.includeNotOnboarded, NewJournal: f.newJournal},
+		rules: rules{
+			Max: f.max, Ticket: f.ticket, IncludeNotOnboarded: f.includeNotOnboarded, NewJournal: f.newJournal,
+			Waves: f.waveRules(),
+		},
 	}
 	was, err := s.takeEnded(list, f)
 	if err != nil {
@@ -75,7 +81,7 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 		p.rules.NewJournal, err = s.mayGoUninformed(p.rules)
 		p.uninformed = !p.rules.NewJournal
 	}
-	return p, err
+	return p, errors.Join(err, p.divide(list))
 }
 
 // existing takes comment and rules from the campaign if there is one; this

@@ -183,6 +183,12 @@ func (p *progress) write(level zerolog.Level, e runner.Event) {
 	if e.Kind == runner.EventFollowed {
 		l = l.Int("waiting", e.Count)
 	}
+	if e.Wave > 0 {
+		l = l.Int("wave", e.Wave).Int("waves", e.Waves)
+	}
+	if e.Reason != "" {
+		l = l.Str("reason", e.Reason)
+	}
 	if e.Err != nil {
 		l = l.AnErr("error", e.Err)
 	}

@@ -30,6 +30,7 @@ type result struct {
 	Waiting        *waitingResult `json:"waiting,omitempty"` // of follow
 	Aborted        *abortion      `json:"aborted,omitempty"`
 	Running        *running       `json:"running,omitempty"` // while a process is at work
+	Waves          *wavesResult   `json:"waves,omitempty"`
 
 	where []string // the flags that name the journal's cloud
 }
@@ -90,6 +91,9 @@ func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, 
 		return r, counts, err
 	}
 	r.Aborted = agreed.Aborted
+	if r.Waves, err = wavesOf(c); err != nil {
+		return r, counts, err
+	}
 	if len(info.LastRun) == 0 {
 		return r, counts, nil
 	}
@@ -139,6 +143,9 @@ func (r result) write(w io.Writer, form string, counts stateCounts, resume strin
 	words := lastWords(r, counts)
 	if r.Waiting != nil && counts.Of(journal.Accepted) > 0 {
 		words += "\nWaiting for: " + r.Waiting.words() + "."
+	}
+	if r.Waves != nil {
+		words += "\n" + r.Waves.words()
 	}
 	if r.Aborted != nil {
 		words += "\n" + r.Aborted.words()

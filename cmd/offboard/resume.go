@@ -11,8 +11,13 @@ import (
 	"offboard/journal"
 )
 
+type resumeFlags struct {
+	campaignFlags
+	approveWave int
+}
+
 func (a *app) resumeCommand() *cobra.Command {
-	var f campaignFlags
+	var f resumeFlags
 	cmd := &cobra.Command{
 		Use:   "resume",
 		Short: "Go on with an interrupted campaign",
@@ -23,17 +28,18 @@ With several open campaigns --campaign says which.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.resume(cmd, &f) },
 	}
 	f.bind(cmd.Flags())
+	cmd.Flags().IntVar(&f.approveWave, "approve-wave", 0, "let wave `N`, the next one, begin as soon as the one before has ended, whatever else it waits for")
 	return cmd
 }
 
-func (a *app) resume(cmd *cobra.Command, f *campaignFlags) error {
+func (a *app) resume(cmd *cobra.Command, f *resumeFlags) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
 	if _, err := f.budget(time.Now()); err != nil {
 		return err
 	}
-	s, err := a.open(cmd.Context(), f, journal.Options{}, false)
+	s, err := a.open(cmd.Context(), &f.campaignFlags, journal.Options{}, false)
 	if err != nil {
 		return err
 	}
@@ -50,6 +56,11 @@ func (a *app) resume(cmd *cobra.Command, f *campaignFlags) error {
 	}
 	if !c.Info().Enlisted {
 		return usageError("the list of campaign %q was not read to its end; run it again with the list", c.Info().Name)
+	}
+	if cmd.Flags().Changed("approve-wave") {
+		if err := approveWave(c, f.approveWave); err != nil {
+			return err
+		}
 	}
 	return s.carryOut(cmd.Context(), c, resumeCommand(cmd, c.Info().Name, s.journal.Path()))
 }

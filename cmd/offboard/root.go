@@ -134,7 +134,7 @@ func exactArgs(n int) cobra.PositionalArgs {
 // personal are the flags that somebody has to give by hand each time: what
 // lives in an environment is given without thinking.
 func personal(name string) bool {
-	return strings.HasPrefix(name, "include-") || slices.Contains([]string{"yes", "retry", "retry-of", "again", "reason"}, name)
+	return strings.HasPrefix(name, "include-") || slices.Contains([]string{"yes", "approve-wave", "retry", "retry-of", "again", "reason"}, name)
 }
 
 func environmentName(flag string) string {

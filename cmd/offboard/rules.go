@@ -18,6 +18,7 @@ type rules struct {
 	NewJournal bool      `json:"new_journal,omitempty"`
 	Aborted    *abortion `json:"aborted,omitempty"` // nil: it may go on
 	guardRules
+	Waves *waveRules `json:"waves,omitempty"`
 }
 
 func rulesOf(i journal.Info) (rules, error) {
@@ -53,6 +54,8 @@ func (r rules) tightened(now rules) (rules, error) {
 	if now.Ticket, err = fixedTicket(r.Ticket, now.Ticket); err != nil {
 		return r, err
 	}
-	now.guardRules, err = r.guardRules.tightened(now.guardRules)
+	if now.guardRules, err = r.guardRules.tightened(now.guardRules); err == nil {
+		now.Waves, err = r.Waves.kept(now.Waves)
+	}
 	return now, err
 }

@@ -19,6 +19,7 @@ type runFlags struct {
 	listFlags
 	guardFlags
 	retryFlags
+	waveFlags
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -47,6 +48,7 @@ otherwise; each is a person's word for one more attempt.`,
 	f.listFlags.bind(cmd.Flags())
 	f.guardFlags.bind(cmd.Flags())
 	f.retryFlags.bind(cmd.Flags())
+	f.waveFlags.bind(cmd.Flags())
 	return cmd
 }
 
@@ -57,7 +59,8 @@ func (f *runFlags) validate(listPath string) error {
 	case f.campaign == "":
 		f.campaign = runner.CampaignName(listPath)
 	}
-	return errors.Join(f.campaignFlags.validate(), f.listFlags.validate(), f.guardFlags.validate(), f.retryFlags.validate(), runner.ValidateCampaignName(f.campaign))
+	return errors.Join(f.campaignFlags.validate(), f.listFlags.validate(), f.guardFlags.validate(), f.retryFlags.validate(), f.waveFlags.validate(),
+		runner.ValidateCampaignName(f.campaign))
 }
 
 func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
@@ -90,6 +93,7 @@ func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
 	if err := p.check(list, f); err != nil {
 		return err
 	}
+	a.showWaves(p)
 	if err := a.confirm(ctx, p.preview, f); err != nil {
 		return err
 	}
@@ -163,5 +167,5 @@ func enlistment(list *input.List, p plan) journal.Enlistment {
 
 // listed is a row as the journal takes it.
 func (p plan) listed(m input.Machine, exclude string) journal.Machine {
-	return journal.Machine{ID: m.ID, Name: m.Name, Comment: ticketed(m.Comment, p.rules.Ticket), Carried: m.Carried, Exclude: exclude}
+	return journal.Machine{ID: m.ID, Name: m.Name, Comment: ticketed(m.Comment, p.rules.Ticket), Carried: m.Carried, Exclude: exclude, Row: p.rows[m.ID]}
 }

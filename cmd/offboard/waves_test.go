@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"offboard/internal/simulator"
+)
+
+// TestWavesStopAndGoOn: the second of three waves fails, and the third waits for
+// a person. A run that is stopped in a pause leaves the rest of it to the next.
+func TestWavesStopAndGoOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtualTenant(t, simulator.Config{Machines: 300, Seed: 1, Latency: 300 * time.Millisecond})
+		defer v.close()
+		for _, m := range v.sim.Machines()[120:130] {
+			v.sim.RemoveMachine(m.ID)
+		}
+		sent := func(want int) {
+			t.Helper()
+			if n, effects := v.sim.Effects(); n != want || effects != want {
+				t.Fatalf("%d machines by %d actions; want %d", n, effects, want)
+			}
+		}
+		began := time.Now()
+		ctx, stop := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Hour, func() { stop(interruption{os.Interrupt}) })
+		if code, _, stderr := v.run(ctx, "run", v.list, "--comment", "why", "--yes", "--waves", "100,200,100%", "--wave-pause", "2h"); code != exitInterrupted {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		sent(100)
+		code, _, stderr := v.run(t.Context(), "resume", "--max-failures", "15")
+		if code != exitRejected {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		if took := time.Since(began); took < 4*time.Hour || took > 4*time.Hour+10*time.Minute {
+			t.Errorf("three waves with two pauses took %s", took)
+		}
+		sent(290)
+	})
+}
+
+// TestFailingWaveHoldsTheNext stops before the third wave, whoever resumes, until
+// it is approved.
+func TestFailingWaveHoldsTheNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtualTenant(t, simulator.Config{Machines: 300, Seed: 1, Latency: 300 * time.Millisecond})
+		defer v.close()
+		for _, m := range v.sim.Machines()[120:130] {
+			v.sim.RemoveMachine(m.ID)
+		}
+		args := []string{"run", v.list, "--comment", "why", "--yes", "--waves", "100,200,100%", "--max-failures", "5"}
+		for range 4 {
+			code, _, stderr := v.run(t.Context(), args...)
+			if code != exitGuard || !strings.Contains(stderr, "wave ") {
+				t.Fatalf("exit code %d: %s", code, stderr)
+			}
+			args = []string{"resume", "--max-failures", "5"}
+			if strings.Contains(stderr, "--approve-wave=3") {
+				break
+			}
+		}
+		if n, _ := v.sim.Effects(); n != 190 {
+			t.Fatalf("%d machines before the third wave", n)
+		}
+		if code, _, stderr := v.run(t.Context(), "resume", "--approve-wave", "3", "--max-failures", "5"); code != exitRejected {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		if n, effects := v.sim.Effects(); n != 290 || effects != 290 {
+			t.Errorf("%d machines by %d actions", n, effects)
+		}
+	})
+}
