@@ -77,3 +77,37 @@ func TestFailingWaveHoldsTheNext(t *testing.T) {
 		}
 	})
 }
+
+// TestWavesWaitForSuccess: the next wave begins when the devices that are awake
+// have acted, and where they do not, a timeout stops or goes on.
+func TestWavesWaitForSuccess(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, onTimeout string
+		settle          time.Duration
+		want            exitCode
+		effects         int
+		least, most     time.Duration
+	}{
+		{"they act", "stop", time.Hour, exitOK, 60, time.Hour, 3 * time.Hour},
+		{"stop", "stop", 24 * time.Hour, exitGuard, 30, 6 * time.Hour, 7 * time.Hour},
+		{"continue", "continue", 24 * time.Hour, exitOK, 60, 6 * time.Hour, 7 * time.Hour},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				v := newVirtualTenant(t, simulator.Config{Machines: 60, Seed: 1, Latency: 300 * time.Millisecond, SettleAfter: c.settle})
+				defer v.close()
+				began := time.Now()
+				code, _, stderr := v.run(t.Context(), "run", v.list, "--comment", "why", "--yes", "--waves", "50%,100%",
+					"--wave-until-succeeded", "90%", "--wave-timeout", "6h", "--wave-on-timeout", c.onTimeout)
+				if took := time.Since(began); code != c.want || took < c.least || took > c.most {
+					t.Fatalf("exit code %d after %s: %s", code, took, stderr)
+				}
+				if n, effects := v.sim.Effects(); n != c.effects || effects != c.effects {
+					t.Errorf("%d machines by %d actions; want %d", n, effects, c.effects)
+				}
+			})
+		})
+	}
+}
