@@ -116,7 +116,7 @@ type wave struct {
 // span is a duration as people write it.
 type span time.Duration
 
-func (s span) MarshalText() ([]byte, error) { return []byte(time.Duration(s).String()), nil }
+func (s span) MarshalText() ([]byte, error) { return []byte(time.Duration(s).String()), nil } //nolint:unparam // as encoding.TextMarshaler has it
 
 func (s *span) UnmarshalText(text []byte) error {
 	d, err := time.ParseDuration(string(text))
