@@ -51,7 +51,7 @@ func TestMachineAsCaptured(t *testing.T) {
 	want := Machine{
 		ID: "1e5bc9d7e413ddd7902c2932e418702b84d0cc07", ComputerDNSName: "host1.contoso.com",
 		AADDeviceID: "80fe8ff8-2624-418e-9591-41f0491218f9", OnboardingStatus: Onboarded, HealthStatus: "Active",
-		OSPlatform: "Windows11", Version: "24H2", AgentVersion: "10.8760.26100.1",
+		OSPlatform: "Windows11", Version: "24H2", AgentVersion: "10.8760.26100.1", DeviceValue: "Normal", ManagedBy: "Intune",
 		RBACGroupID: "140", RBACGroupName: "retiring", MachineTags: []string{"site-a", "retire"},
 		LastSeen:   time.Date(2026, 1, 2, 3, 4, 5, 123456700, time.UTC),
 		IsExcluded: true, ExclusionReason: "Retired",

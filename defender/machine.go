@@ -28,6 +28,8 @@ type Machine struct {
 	OSPlatform             string
 	Version                string
 	AgentVersion           string
+	DeviceValue            string // High, Normal or Low
+	ManagedBy              string // Intune, MDE, …; who would bring its policies back
 	RBACGroupID            string // a number on the wire, a string in the documentation
 	RBACGroupName          string
 	MachineTags            []string
@@ -55,6 +57,8 @@ func (m *Machine) UnmarshalJSON(data []byte) error {
 		OSPlatform:             o.text("osplatform"),
 		Version:                o.text("version"),
 		AgentVersion:           o.text("agentversion"),
+		DeviceValue:            o.text("devicevalue"),
+		ManagedBy:              o.text("managedby"),
 		RBACGroupID:            o.text("rbacgroupid"),
 		RBACGroupName:          o.text("rbacgroupname"),
 		MachineTags:            o.texts("machinetags"),

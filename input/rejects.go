@@ -52,7 +52,7 @@ func (r *rejects) write(b BadRow) {
 	}
 	cells := []string{b.File, strconv.Itoa(b.Line), b.Column, b.Reason}
 	for i, cell := range cells {
-		cells[i] = neutralise(printable(cell))
+		cells[i] = SafeCell(cell)
 	}
 	_ = r.out.Write(cells)
 }
@@ -67,6 +67,9 @@ func (r *rejects) flush() error {
 	}
 	return nil
 }
+
+// SafeCell makes a text safe to be written as a CSV cell that a person opens in a terminal or a spreadsheet.
+func SafeCell(text string) string { return neutralise(printable(text)) }
 
 // formula finds what a spreadsheet may take for one: at the beginning of a cell, looking past blanks as spreadsheets
 // do, and after what other spreadsheets end a cell at.

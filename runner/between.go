@@ -10,10 +10,6 @@ import (
 	"offboard/journal"
 )
 
-// Awake is how long ago a device may last have reported to count as awake. It
-// reports about daily.
-const Awake = 48 * time.Hour
-
 // between waits for whatever has to hold before the next wave, and releases it.
 func (r *Runner) between(ctx context.Context) error {
 	timed, cancel := r.account.timed(ctx)

@@ -156,6 +156,10 @@ func isServer(r Row) bool {
 	if r.Record != nil && r.Record.OSPlatform != "" {
 		platform = r.Record.OSPlatform
 	}
+	return serverPlatform(platform)
+}
+
+func serverPlatform(platform string) bool {
 	return strings.Contains(strings.ToLower(platform), "server")
 }
 

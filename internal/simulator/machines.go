@@ -27,6 +27,8 @@ type Machine struct {
 	MergedIntoMachineID    string
 	IsPotentialDuplication bool
 	IsExcluded             bool
+	DeviceValue            string // default Normal
+	ManagedBy              string // default Unknown
 
 	Offline bool   // it cannot be reached: its actions stay Pending
 	Failing bool   // its actions end Failed
@@ -59,6 +61,8 @@ func (s *Simulator) add(m Machine) {
 	m.OnboardingStatus = cmp.Or(m.OnboardingStatus, "Onboarded")
 	m.HealthStatus = cmp.Or(m.HealthStatus, "Active")
 	m.OSPlatform = cmp.Or(m.OSPlatform, "Windows11")
+	m.DeviceValue = cmp.Or(m.DeviceValue, "Normal")
+	m.ManagedBy = cmp.Or(m.ManagedBy, "Unknown")
 	m.Version = cmp.Or(m.Version, "24H2")
 	m.MachineTags = slices.Clone(m.MachineTags)
 	if old := s.machines[m.ID]; old != nil {

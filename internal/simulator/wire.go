@@ -135,10 +135,10 @@ func (m *machine) row(now time.Time) machineRow {
 		IsPotentialDuplication: m.IsPotentialDuplication, IsExcluded: m.IsExcluded,
 		ComputerDNSName: m.ComputerDNSName, FirstSeen: wireTime(m.FirstSeen), LastSeen: wireTime(m.LastSeen),
 		OSPlatform: m.OSPlatform, OSProcessor: "x64", Version: m.Version, AgentVersion: "10.8760.26100.1",
-		HealthStatus: health, DeviceValue: "Normal", RBACGroupID: m.RBACGroupID, RBACGroupName: orNull(m.RBACGroupName),
+		HealthStatus: health, DeviceValue: m.DeviceValue, RBACGroupID: m.RBACGroupID, RBACGroupName: orNull(m.RBACGroupName),
 		RiskScore: "None", ExposureLevel: "Low", IsAADJoined: m.AADDeviceID != "", AADDeviceID: orNull(m.AADDeviceID),
 		MachineTags: append([]string{}, m.MachineTags...), OnboardingStatus: m.OnboardingStatus,
-		OSArchitecture: "64-bit", ManagedBy: "Unknown", ManagedByStatus: "Unknown", IPAddresses: []string{},
+		OSArchitecture: "64-bit", ManagedBy: m.ManagedBy, ManagedByStatus: "Unknown", IPAddresses: []string{},
 	}
 }
 
