@@ -58,7 +58,7 @@ func (s *session) carryOut(ctx context.Context, c *journal.Campaign, resume stri
 		err = stoppedBy(context.Cause(ctx), err)
 	}
 	last.Calls = callsResult{Sent: summary.Sent, Throttled: summary.Throttled}
-	return s.finish(c, last, resume+approval(err), err)
+	return s.finish(c, last, resume+approvalFlag(err), err)
 }
 
 // stoppedBy adds why a run was stopped to what came of stopping it, unless that

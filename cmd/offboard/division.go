@@ -27,7 +27,7 @@ func (p *plan) divide(list *input.List) error {
 		return p.keepPlaces(list)
 	}
 	// A list that was not taken to its end has sent nothing: it is divided anew.
-	w.Progress = runner.WaveProgress{}
+	w.Waves, w.Progress = nil, runner.WaveProgress{}
 	if w.Column != "" {
 		return p.divideByColumn(list)
 	}

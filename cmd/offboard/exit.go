@@ -28,6 +28,7 @@ const (
 	exitLocked      exitCode = 8
 	exitJournal     exitCode = 9
 	exitUnreachable exitCode = 10
+	exitWork        exitCode = 11
 	exitInterrupted exitCode = 130
 	exitTerminated  exitCode = 143
 )
@@ -48,6 +49,7 @@ var meanings = []struct {
 	{exitLocked, "the journal is locked by another run"},
 	{exitJournal, "the journal belongs elsewhere or is damaged"},
 	{exitUnreachable, "the service could not be reached; resumable"},
+	{exitWork, "plan --detailed-exitcode: there is work to do"},
 	{exitInterrupted, "interrupted (SIGINT); resumable"},
 	{exitTerminated, "terminated (SIGTERM); resumable"},
 }

@@ -83,6 +83,10 @@ func (f *workFlags) bind(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.settleWait, "settle-wait", runner.DefaultSettleWait, "time after which absence from the action list is believed")
 	f.bindRetryFor(fs)
 	fs.BoolVar(&f.wait, "wait", false, "when all are sent, follow them until every action has ended (see 'offboard follow')")
+	f.bindNewJournal(fs)
+}
+
+func (f *workFlags) bindNewJournal(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.newJournal, "new-journal", false, "begin a new journal without permission to list what other hosts did")
 }
 

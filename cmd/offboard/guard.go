@@ -220,11 +220,11 @@ func (s *session) guardList(ctx context.Context, l *input.List, p *plan) error {
 			return usageError("--where %s: the list has no such column; it has %s", c.Column, strings.Join(l.Columns, ", "))
 		}
 	}
-	inventory, err := s.inventoryFor(ctx, l, g, p.rules.guardRules)
+	inventory, err := s.inventoryFor(ctx, l, g, p)
 	if err != nil {
 		return err
 	}
-	p.onboarded = inventory.Onboarded
+	p.inventory = inventory
 	now := time.Now()
 	l.Machines = slices.DeleteFunc(l.Machines, func(m input.Machine) bool {
 		why := g.Judge(rowOf(l, m, inventory), now)
@@ -246,10 +246,16 @@ func rowOf(l *input.List, m input.Machine, inventory runner.Inventory) runner.Ro
 }
 
 // inventoryFor reads the inventory if a rule cannot be judged without it.
-func (s *session) inventoryFor(ctx context.Context, l *input.List, g runner.Guard, r guardRules) (runner.Inventory, error) {
+func (s *session) inventoryFor(ctx context.Context, l *input.List, g runner.Guard, p *plan) (runner.Inventory, error) {
 	rule := g.NeedsInventory()
-	if rule == "" && r.MaxPercent > 0 {
+	if rule == "" && p.rules.MaxPercent > 0 {
 		rule = "--max-percent-of-tenant"
+	}
+	if rule == "" && p.survey {
+		rule = "a plan"
+	}
+	if s.inventory != nil {
+		return *s.inventory, nil
 	}
 	if rule == "" {
 		return runner.Inventory{}, nil
@@ -257,8 +263,11 @@ func (s *session) inventoryFor(ctx context.Context, l *input.List, g runner.Guar
 	if err := s.openLists(); err != nil {
 		return runner.Inventory{}, err
 	}
-	wanted := make(map[string]bool, len(l.Machines))
+	wanted := make(map[string]bool, len(l.Machines)+len(p.leftOut))
 	for _, m := range l.Machines {
+		wanted[m.ID] = true
+	}
+	for _, m := range p.leftOut {
 		wanted[m.ID] = true
 	}
 	inventory, err := s.directory.ReadInventory(ctx, func(m defender.Machine) bool { return wanted[m.ID] })

@@ -25,6 +25,13 @@ type listFlags struct {
 }
 
 func (f *listFlags) bind(fs *pflag.FlagSet) {
+	f.bindList(fs)
+	fs.BoolVar(&f.yes, "yes", false, "do not ask for confirmation")
+	fs.BoolVar(&f.dryRun, "dry-run", false, "check everything and send nothing, whatever the other flags say")
+}
+
+// bindList is bind for a command that sends nothing.
+func (f *listFlags) bindList(fs *pflag.FlagSet) {
 	fs.StringVar(&f.format, "format", "auto", "read the list as `format`: auto, csv, json, ndjson, plain")
 	fs.StringVar(&f.onBadRow, "on-bad-row", "refuse", "refuse the list, or skip bad rows and count them")
 	fs.StringVar(&f.rejects, "rejects", "", "write every bad row to this CSV `file`")
@@ -36,8 +43,6 @@ func (f *listFlags) bind(fs *pflag.FlagSet) {
 	fs.IntVar(&f.max, "max", 0, "refuse when more than `N` machines would be sent; required for a portal export")
 	fs.IntVar(&f.expect, "expect", anyNumber, "refuse unless exactly `N` machines would be sent (those in doubt not counted)")
 	fs.Lookup("expect").DefValue = ""
-	fs.BoolVar(&f.yes, "yes", false, "do not ask for confirmation")
-	fs.BoolVar(&f.dryRun, "dry-run", false, "check everything and send nothing, whatever the other flags say")
 }
 
 func (f *listFlags) validate() error {

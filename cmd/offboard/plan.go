@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -27,8 +28,10 @@ type plan struct {
 	leftOut []omitted
 	// rows are the machines' places, in the order of the waves; nil without any.
 	rows map[string]int
-	// onboarded is how many machines the tenant has, where a rule asked.
-	onboarded int
+	// survey: the inventory is read whatever the rules ask.
+	survey bool
+	// inventory is what was read of it.
+	inventory runner.Inventory
 }
 
 // omitted is a machine of the list that is not to be sent, and why.
@@ -41,7 +44,7 @@ type omitted struct {
 // and the tenant, and changes none of them.
 func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan, error) {
 	p := plan{
-		comment: strings.TrimSpace(f.comment),
+		comment: strings.TrimSpace(f.comment), survey: f.survey,
 		rules: rules{
 			Max: f.max, Ticket: f.ticket, IncludeNotOnboarded: f.includeNotOnboarded, NewJournal: f.newJournal,
 			Waves: f.waveRules(),
@@ -55,16 +58,27 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 		return p, err
 	}
 	for _, m := range list.NotOnboarded {
-		p.leftOut = append(p.leftOut, omitted{m, "not onboarded, says the list"})
+		p.leftOut = append(p.leftOut, omitted{m, s.notOnboarded(m)})
 	}
 	if p.rules.guardRules, err = f.guardRules(); err != nil {
 		return p, err
+	}
+	if f.planned != nil {
+		p.rules, p.rules.Plan = f.planned.Rules, f.planned.mark
+		p.rules.NewJournal = p.rules.NewJournal || f.newJournal
+		p.leftOut = append(p.leftOut, f.planned.leftOut()...)
 	}
 	if err := s.existing(&p, f.campaign); err != nil {
 		return p, err
 	}
 	if err := s.inherit(&p, f); err != nil {
 		return p, err
+	}
+	var begun bool
+	if f.planned != nil {
+		if begun, err = f.planned.current(p.existing, s.appID, time.Now()); err != nil {
+			return p, err
+		}
 	}
 	n, err := s.renewal(f, was)
 	if err != nil {
@@ -76,12 +90,28 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 	if p.preview, err = s.preview(ctx, list, p.leftOut, n); err != nil {
 		return p, err
 	}
+	if f.planned != nil {
+		if err := s.keepToPlan(list, &p, f, begun); err != nil {
+			return p, err
+		}
+	}
 	s.app.namePreview(p.preview, f.campaign)
 	if p.blind {
 		p.rules.NewJournal, err = s.mayGoUninformed(p.rules)
 		p.uninformed = !p.rules.NewJournal
 	}
 	return p, errors.Join(err, p.divide(list))
+}
+
+// notOnboarded says who says that a machine has no sensor to stop.
+func (s *session) notOnboarded(m input.Machine) string {
+	if s.inventory == nil {
+		return "not onboarded, says the list"
+	}
+	if into := s.inventory.Records[m.ID].MergedIntoMachineID; into != "" {
+		return "merged into " + into
+	}
+	return "not onboarded"
 }
 
 // existing takes comment and rules from the campaign if there is one; this
@@ -131,9 +161,9 @@ func (p plan) check(list *input.List, f *runFlags) error {
 	case p.rules.Max > 0 && n+len(p.doubted) > p.rules.Max:
 		return guardError("check the list; nothing was sent", "%s would be sent, with those in doubt, more than --max %d allows",
 			plural(n+len(p.doubted), "machine"), p.rules.Max)
-	case p.rules.MaxPercent > 0 && float64(n+len(p.doubted))*100 > p.rules.MaxPercent*float64(p.onboarded):
+	case p.rules.MaxPercent > 0 && float64(n+len(p.doubted))*100 > p.rules.MaxPercent*float64(p.inventory.Onboarded):
 		return guardError("check the list; nothing was sent", "%s would be sent, with those in doubt, of %s onboarded in the tenant: more than --max-percent-of-tenant %g allows",
-			plural(n+len(p.doubted), "machine"), grouped(p.onboarded), p.rules.MaxPercent)
+			plural(n+len(p.doubted), "machine"), grouped(p.inventory.Onboarded), p.rules.MaxPercent)
 	case f.expect != anyNumber && n != f.expect:
 		return guardError("check the list, or give --expect the number that is meant",
 			"%s would be sent, not the %d that --expect allows", plural(n, "machine"), f.expect)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"offboard/defender"
 	"offboard/input"
 	"offboard/journal"
 	"offboard/runner"
@@ -12,14 +13,15 @@ import (
 
 // preview is what a run of a list would do, found without changing anything.
 type preview struct {
-	send    []input.Machine
-	settled []known            // accepted or further, in whichever campaign
-	doubted []known            // in doubt: asked about, and sent if nothing had arrived
-	ended   []known            // rejected or ended otherwise in this campaign
-	again   []known            // of send, those that are sent again on a person's word
-	before  []known            // of send, those that ended in another campaign
-	adopted []input.Machine    // with an action in the tenant that stands
-	leaving []journal.Standing // planned in the campaign, and no longer on the list
+	send     []input.Machine
+	settled  []known                           // accepted or further, in whichever campaign
+	doubted  []known                           // in doubt: asked about, and sent if nothing had arrived
+	ended    []known                           // rejected or ended otherwise in this campaign
+	again    []known                           // of send, those that are sent again on a person's word
+	before   []known                           // of send, those that ended in another campaign
+	adopted  []input.Machine                   // with an action in the tenant that stands
+	leaving  []journal.Standing                // planned in the campaign, and no longer on the list
+	standing map[string]defender.MachineAction // of the adopted
 	// blind: the tenant's actions may not be listed, so adopted is empty.
 	blind bool
 	// past are actions of the machines of again that are over, by machine.
@@ -101,6 +103,7 @@ func (s *session) previewTenant(ctx context.Context, p *preview, n *renewal) err
 	if err != nil {
 		return err
 	}
+	p.standing = tenant.Standing
 	p.compare(&tenant, n)
 	return nil
 }

@@ -155,9 +155,15 @@ func (s *session) inherit(p *plan, f *runFlags) error {
 	}
 	p.comment = cmp.Or(p.comment, c.Info().Comment)
 	begun, err := rulesOf(c.Info())
-	if err == nil {
-		p.rules, err = begun.tightened(p.rules)
+	if err != nil {
+		return err
 	}
+	// Another campaign has waves, a plan and a ticket of its own.
+	waves := p.rules.Waves
+	begun.Waves, begun.Plan, p.rules.Waves = nil, planMark{}, nil
+	begun.Ticket = cmp.Or(p.rules.Ticket, begun.Ticket)
+	p.rules, err = begun.tightened(p.rules)
+	p.rules.Waves = waves
 	return err
 }
 

@@ -87,7 +87,7 @@ calls a minute and 1,500 an hour. It can be killed at any instant and resumed.`,
 		return &commandError{code: exitUsage, err: err, hint: fmt.Sprintf("see '%s --help'", cmd.CommandPath())}
 	})
 	root.AddCommand(
-		a.runCommand(), a.resumeCommand(), a.cancelCommand(), a.abortCommand(),
+		a.planCommand(), a.runCommand(), a.resumeCommand(), a.cancelCommand(), a.abortCommand(),
 		a.followCommand(), a.verifyCommand(), a.statusCommand(), a.campaignsCommand(), a.resolveCommand(),
 		a.doctorCommand(), a.journalCommand(), a.demoCommand(), a.simulateCommand(),
 		a.versionCommand(),
@@ -134,7 +134,8 @@ func exactArgs(n int) cobra.PositionalArgs {
 // personal are the flags that somebody has to give by hand each time: what
 // lives in an environment is given without thinking.
 func personal(name string) bool {
-	return strings.HasPrefix(name, "include-") || slices.Contains([]string{"yes", "approve-wave", "retry", "retry-of", "again", "reason"}, name)
+	return strings.HasPrefix(name, "include-") ||
+		slices.Contains([]string{"yes", "plan", "on-drift", "approve-wave", "retry", "retry-of", "again", "reason"}, name)
 }
 
 func environmentName(flag string) string {

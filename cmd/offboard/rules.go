@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 
 	"offboard/journal"
 )
@@ -17,6 +18,8 @@ type rules struct {
 	// or took the risk. It is asked for once.
 	NewJournal bool      `json:"new_journal,omitempty"`
 	Aborted    *abortion `json:"aborted,omitempty"` // nil: it may go on
+	// Plan is what the campaign was begun from, if not from a list.
+	Plan planMark `json:"plan,omitzero"`
 	guardRules
 	Waves *waveRules `json:"waves,omitempty"`
 }
@@ -42,6 +45,10 @@ func (r rules) keep(c *journal.Campaign) error {
 func (r rules) tightened(now rules) (rules, error) {
 	if now.IncludeNotOnboarded && !r.IncludeNotOnboarded {
 		return r, usageError("the campaign was begun without --include-not-onboarded; a later run may only tighten its rules")
+	}
+	if r.Plan.SHA256 != "" && now.Plan.SHA256 == "" {
+		return r, &commandError{code: exitUsage, hint: "offboard resume, or plan again for this campaign",
+			err: errors.New("the campaign was begun from a plan, and a list is none; a later run may only tighten its rules")}
 	}
 	if r.Max > 0 && now.Max > r.Max {
 		return r, usageError("the campaign was begun with --max %d; a later run may only tighten it", r.Max)

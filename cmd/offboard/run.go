@@ -20,12 +20,16 @@ type runFlags struct {
 	guardFlags
 	retryFlags
 	waveFlags
+	planRunFlags
+
+	planned *planned // nil: a list is run
+	survey  bool     // the inventory is read whatever the rules ask
 }
 
 func (a *app) runCommand() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:   "run LIST",
+		Use:   "run LIST | --plan FILE",
 		Short: "Offboard every machine on a list",
 		Long: `Offboards every machine on a list, at most once each. LIST is a file with CSV,
 JSON, NDJSON, an OData or advanced-hunting reply, or one id a line; .gz is read
@@ -33,14 +37,24 @@ as it is, and - is standard input.
 
 Run again with the same campaign it goes on where it ended; with a changed list,
 the new list wins. What has ended stays so, unless --retry or --again says
-otherwise; each is a person's word for one more attempt.`,
+otherwise; each is a person's word for one more attempt.
+
+With --plan it carries out what 'offboard plan' has written, after it has looked
+at every machine again: one that has changed so that the plan would be another is
+refused, and none is ever added.`,
 		Example: `  offboard run retired.csv --comment "CHG-4711 retired laptops"
   offboard run retired.csv --comment "CHG-4711 retired laptops" --dry-run
+  offboard run --plan plan.json
   offboard run retired.csv --comment "CHG-4711 retired laptops" --retry failed,timed_out
   offboard run --retry failed,timed_out --retry-of retired --campaign second-try
   offboard run back.csv --comment "CHG-4712 back" --again --reason "onboarded again"`,
-		Args: f.listArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.planPath != "" {
+				return a.runPlan(cmd, args, &f)
+			}
+			if err := f.listArgs(cmd, args); err != nil {
+				return err
+			}
 			return a.runList(cmd, strings.Join(args, ""), &f)
 		},
 	}
@@ -49,6 +63,7 @@ otherwise; each is a person's word for one more attempt.`,
 	f.guardFlags.bind(cmd.Flags())
 	f.retryFlags.bind(cmd.Flags())
 	f.waveFlags.bind(cmd.Flags())
+	f.planRunFlags.bind(cmd.Flags())
 	return cmd
 }
 
@@ -60,7 +75,7 @@ func (f *runFlags) validate(listPath string) error {
 		f.campaign = runner.CampaignName(listPath)
 	}
 	return errors.Join(f.campaignFlags.validate(), f.listFlags.validate(), f.guardFlags.validate(), f.retryFlags.validate(), f.waveFlags.validate(),
-		runner.ValidateCampaignName(f.campaign))
+		f.planRunFlags.validate(), runner.ValidateCampaignName(f.campaign))
 }
 
 func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
@@ -75,6 +90,11 @@ func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
 			return err
 		}
 	}
+	return a.runMachines(cmd, list, f)
+}
+
+func (a *app) runMachines(cmd *cobra.Command, list *input.List, f *runFlags) error {
+	ctx := cmd.Context()
 	if f.dryRun {
 		return a.dryRun(ctx, list, f)
 	}

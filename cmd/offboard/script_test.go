@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"tenant":  tenantCommand,
+			"drift":   driftCommand,
 			"effects": effectsCommand,
 			"exits":   exitsCommand,
 			"scrub":   scrubCommand,

@@ -72,7 +72,8 @@ type session struct {
 	*connection
 	calls, lists *limiter.Limiter
 	directory    *runner.Directory
-	live         *live // while the door is open
+	live         *live             // while the door is open
+	inventory    *runner.Inventory // whole, if the list was made of it
 }
 
 // open locks the journal and signs in, in this order: a second run learns at once

@@ -218,9 +218,9 @@ func (a *app) confirmWave(ctx context.Context, next runner.NextWave) (string, er
 	return operator(), nil
 }
 
-// approval is what the command that goes on needs beside itself, after a stop
+// approvalFlag is what the command that goes on needs beside itself, after a stop
 // that a person may overrule.
-func approval(err error) string {
+func approvalFlag(err error) string {
 	if stop := new(runner.WaveError); errors.As(err, &stop) {
 		return fmt.Sprintf(" --approve-wave=%d", stop.Wave)
 	}

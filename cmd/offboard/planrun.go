@@ -1,0 +1,205 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"offboard/input"
+	"offboard/journal"
+	"offboard/runner"
+)
+
+// planRunFlags carry out a plan instead of a list.
+type planRunFlags struct{ planPath, planSHA256, onDrift string }
+
+func (f *planRunFlags) bind(fs *pflag.FlagSet) {
+	fs.StringVar(&f.planPath, "plan", "", "carry out the plan in this `file`, instead of a list")
+	fs.StringVar(&f.planSHA256, "plan-sha256", "", "refuse any plan but the one with this `hash`")
+	fs.StringVar(&f.onDrift, "on-drift", "refuse", "when planned machines have changed: refuse, or leave-out them alone")
+}
+
+// planned is a plan that is being carried out.
+type planned struct {
+	planFile
+	mark planMark
+}
+
+// planMark is what a campaign's rules keep of the plan that it was begun from.
+type planMark struct {
+	SHA256     string `json:"sha256"`
+	ApprovedBy string `json:"approved_by,omitempty"`
+}
+
+func (f *planRunFlags) validate() error {
+	switch {
+	case f.onDrift != "refuse" && f.onDrift != "leave-out":
+		return usageError("--on-drift %q is not refuse or leave-out", f.onDrift)
+	case f.planPath == "" && (f.planSHA256 != "" || f.onDrift != "refuse"):
+		return usageError("--plan-sha256 and --on-drift go with --plan")
+	}
+	return nil
+}
+
+// alone refuses whatever a plan says itself.
+func (f *runFlags) alone(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError("--plan takes no list: the plan has its machines")
+	}
+	var own pflag.FlagSet
+	(&listFlags{}).bind(&own)
+	(&guardFlags{}).bind(&own)
+	(&waveFlags{}).bind(&own)
+	(&retryFlags{}).bind(&own)
+	var err error
+	cmd.Flags().Visit(func(g *pflag.Flag) {
+		allowed := g.Name == "yes" || g.Name == "dry-run"
+		if !allowed && (g.Name == "campaign" || own.Lookup(g.Name) != nil) {
+			err = errors.Join(err, usageError("--%s does not go with --plan, which is carried out as it was made", g.Name))
+		}
+	})
+	return err
+}
+
+// runPlan carries out a plan.
+func (a *app) runPlan(cmd *cobra.Command, args []string, f *runFlags) error {
+	if err := f.alone(cmd, args); err != nil {
+		return err
+	}
+	k, sum, err := readPlan(f.planPath)
+	if err != nil {
+		return err
+	}
+	if f.planSHA256 != "" && !strings.EqualFold(f.planSHA256, sum) {
+		return guardError("take the plan that was meant", "%s has the SHA-256 %s, not that of --plan-sha256; nothing was sent", f.planPath, sum)
+	}
+	mark := planMark{SHA256: sum}
+	if mark.ApprovedBy, err = a.approver(f.planPath); err != nil {
+		return err
+	}
+	f.planned, f.survey, f.campaign, f.comment = &planned{k, mark}, true, k.Campaign, k.Comment
+	if err := f.validate(k.List.Path); err != nil {
+		return err
+	}
+	if err := errors.Join(k.bound(a.journalTenant(&f.connectionFlags)), k.unchanged()); err != nil {
+		return err
+	}
+	a.log.Info().Str("plan", f.planPath).Str("sha256", sum).Int("machines", len(k.Machines)).
+		Str("made_by", k.MadeBy).Str("approved_by", mark.ApprovedBy).Msg("plan read")
+	return a.runMachines(cmd, k.list(), f)
+}
+
+// approver is who approved the plan, "" if nobody did. An approval that does
+// not hold stops the run.
+func (a *app) approver(path string) (string, error) {
+	approved, err := readApproval(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return approved.Approver, err
+}
+
+// current refuses a plan that is not for this app, or has expired before its
+// campaign began.
+func (pl *planned) current(c *journal.Campaign, appID string, now time.Time) (begun bool, err error) {
+	if c != nil {
+		r, err := rulesOf(c.Info())
+		if err != nil {
+			return false, err
+		}
+		begun = r.Plan.SHA256 == pl.mark.SHA256
+	}
+	switch {
+	case !strings.EqualFold(appID, pl.AppID):
+		return begun, guardError("sign in as the app that planned, or plan again", "the plan is for app %q, not for %q; nothing was sent", pl.AppID, appID)
+	case !begun && now.After(pl.ExpiresAt):
+		return begun, guardError("plan again", "the plan has expired at %s; nothing was sent", pl.ExpiresAt.Format(time.RFC3339))
+	}
+	return begun, nil
+}
+
+// keepToPlan compares what was found now with what was planned. Nothing is ever
+// added; what has drifted is refused or left out.
+func (s *session) keepToPlan(list *input.List, p *plan, f *runFlags, begun bool) error {
+	drifts, err := s.drifts(p, f.planned, begun)
+	if err != nil || len(drifts) == 0 {
+		return err
+	}
+	for _, d := range drifts {
+		s.app.log.Warn().Str("machine_id", d.MachineID).Str("name", d.Name).Msg("drifted: " + d.Reason)
+	}
+	if f.onDrift != "leave-out" {
+		return guardError("plan again, or give --on-drift leave-out to go on without them",
+			"%s of the plan changed since it was made, the first is %s (%s); nothing was sent", plural(len(drifts), "machine"), drifts[0].MachineID, drifts[0].Reason)
+	}
+	p.leave(list, drifts)
+	return nil
+}
+
+// drifts compares every planned machine that the plan's own campaign has not
+// dealt with.
+func (s *session) drifts(p *plan, pl *planned, begun bool) ([]runner.Drift, error) {
+	records, _, err := s.records(pl.Campaign)
+	if err != nil {
+		return nil, err
+	}
+	rule := map[string]string{}
+	for _, m := range p.leftOut {
+		rule[m.ID] = m.reason
+	}
+	var all []runner.Drift
+	for _, m := range pl.Machines {
+		now := runner.Found{Rule: rule[m.ID], IncludeNotOnboarded: p.rules.IncludeNotOnboarded}
+		if l, ok := records[m.ID]; ok {
+			if begun && l.Campaign == pl.Campaign {
+				continue // by this plan
+			}
+			now.Live = &l
+		}
+		if record, ok := p.inventory.Records[m.ID]; ok {
+			now.Record = &record
+		}
+		if action, ok := p.standing[m.ID]; ok {
+			now.Action = &action
+		}
+		if why := runner.DriftFrom(m.Known, now); why != "" {
+			all = append(all, runner.Drift{MachineID: m.ID, Name: m.Name, Reason: why})
+		}
+	}
+	return all, nil
+}
+
+// leave takes drifted machines out of what would be sent, settled or adopted.
+func (p *plan) leave(list *input.List, drifts []runner.Drift) {
+	why := make(map[string]string, len(drifts))
+	for _, d := range drifts {
+		why[d.MachineID] = d.Reason
+	}
+	out := func(m input.Machine) bool { _, ok := why[m.ID]; return ok }
+	known := func(k known) bool { return out(k.machine) }
+	for _, m := range list.Machines { // those that a rule leaves out are off the list already
+		if out(m) {
+			p.leftOut = append(p.leftOut, omitted{m, "drifted: " + why[m.ID]})
+		}
+	}
+	list.Machines = slices.DeleteFunc(list.Machines, out)
+	p.send = slices.DeleteFunc(slices.Clone(p.send), out)
+	p.adopted = slices.DeleteFunc(p.adopted, out)
+	p.settled = slices.DeleteFunc(p.settled, known)
+	p.doubted = slices.DeleteFunc(p.doubted, known)
+	p.ended = slices.DeleteFunc(p.ended, known)
+}
+
+// leftOut are the machines that the plan leaves out.
+func (k planFile) leftOut() (all []omitted) {
+	for _, m := range k.LeftOut {
+		all = append(all, omitted{m.row(), strings.TrimSpace(fmt.Sprintf("%s %s", m.Reason, m.Campaign))})
+	}
+	return all
+}
