@@ -60,7 +60,9 @@ func words(line string) (args []string) {
 func TestDocumentedCommands(t *testing.T) {
 	t.Parallel()
 	r := newRealTenant(t, simulator.Config{Machines: 10, Seed: 1, SettleAfter: time.Millisecond})
-	list := filepath.Join(t.TempDir(), "retired.csv")
+	dir := t.TempDir()
+	list := filepath.Join(dir, "retired.csv")
+	files := strings.NewReplacer("retired.csv", list, "plan.json", filepath.Join(dir, "plan.json"))
 	if err := writeFile(list, func(w io.Writer) error { return r.sim.WriteList(w, 0) }); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +73,7 @@ func TestDocumentedCommands(t *testing.T) {
 			switch args[0] {
 			case "offboard":
 				for i, arg := range args {
-					args[i] = strings.ReplaceAll(arg, "retired.csv", list)
+					args[i] = files.Replace(arg)
 				}
 				if args[1] == "run" && !slices.Contains(args, "--dry-run") {
 					args = append(args, "--yes") // nobody is there to type the number
