@@ -104,7 +104,7 @@ func readApproval(planPath string) (approval, error) { return readApprovalOf(pla
 
 func readApprovalOf(planPath string, of owner) (approval, error) {
 	var g approval
-	b, err := os.ReadFile(approvalPath(planPath)) //nolint:gosec // beside the plan
+	b, err := os.ReadFile(approvalPath(planPath))
 	if errors.Is(err, fs.ErrNotExist) {
 		return g, err
 	}

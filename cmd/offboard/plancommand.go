@@ -42,7 +42,7 @@ is said to be not seen.`,
 	}
 	fs := cmd.Flags()
 	f.bindReading(fs)
-	f.listFlags.bindList(fs)
+	f.bindList(fs)
 	f.guardFlags.bind(fs)
 	f.waveFlags.bind(fs)
 	f.bindNewJournal(fs)
