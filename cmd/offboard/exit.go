@@ -41,7 +41,7 @@ var meanings = []struct {
 	{exitOK, "every machine of the campaign is accepted or settled"},
 	{exitUnexpected, "an unexpected error"},
 	{exitUsage, "wrong usage or a bad list; nothing was sent"},
-	{exitRejected, "some machines were rejected, failed, timed out or were cancelled, or came too late to cancel"},
+	{exitRejected, "some machines were rejected, failed, timed out or were cancelled"},
 	{exitInDoubt, "some machines are in doubt"},
 	{exitGuard, "stopped by a guard, a plan, a wave or a policy; or the campaign was aborted"},
 	{exitBudget, "stopped by a budget, or still waiting (follow); work remains"},
