@@ -50,7 +50,10 @@ and what it has carried out stays.
 
 It looks at the actions before it asks, and once more afterwards. That an action
 says Cancelled is the service's word: a device may have been faster. Two days
-later 'offboard verify' tells. Run it again to go on where it ended.`,
+later 'offboard verify' tells. Run it again to go on where it ended.
+
+It ends with 0 when all are cancelled, 3 when some came too late or were refused,
+4 when some are in doubt, and 6 when some actions have not ended yet.`,
 		Example: `  offboard cancel --campaign retired-laptops --reason "CHG-4711 wrong list" --dry-run
   offboard cancel --campaign retired-laptops --reason "CHG-4711 wrong list"`,
 		Args: noArgs,
