@@ -189,7 +189,8 @@ func (i Info) clone() Info {
 	return i
 }
 
-// Update changes the campaign's comment, rules, TenantRead and LastRun; what fn
+// Update changes the campaign's comment, rules, TenantRead and LastRun, and takes
+// Enlisted away: nothing more is sent then before a list has been taken. What fn
 // does to other fields is ignored. A comment that was set before cannot change
 // ([ErrCommentFixed]): machines of one campaign are told the same. An error of
 // fn changes nothing and is returned as it is. Fn must not call Update or
@@ -209,11 +210,13 @@ func (c *Campaign) Update(fn func(*Info) error) error {
 	if err := checkRules(wanted.Rules); err != nil {
 		return c.j.explainCampaign("update campaign", c.name, err)
 	}
-	if wanted.Comment == old.Comment && bytes.Equal(wanted.Rules, old.Rules) && bytes.Equal(wanted.LastRun, old.LastRun) && wanted.TenantRead.Equal(old.TenantRead) {
+	if wanted.Comment == old.Comment && bytes.Equal(wanted.Rules, old.Rules) && bytes.Equal(wanted.LastRun, old.LastRun) &&
+		wanted.TenantRead.Equal(old.TenantRead) && wanted.Enlisted == old.Enlisted {
 		return nil
 	}
 	return c.change("update campaign", KindUpdated, func(r *campaignRecord) {
 		r.Comment, r.Rules, r.TenantRead, r.LastRun = wanted.Comment, wanted.Rules, wanted.TenantRead.UTC(), wanted.LastRun
+		r.Enlisted = r.Enlisted && wanted.Enlisted
 	})
 }
 

@@ -111,6 +111,15 @@ func TestUnfinishedList(t *testing.T) {
 	if !c.Info().Enlisted || c.Info().List.Path != "pcs.csv" {
 		t.Errorf("info %+v", c.Info())
 	}
+	must(t, c.Update(func(i *journal.Info) error { i.Enlisted = false; return nil }))
+	if _, err := c.Begin(id(0), 1); !errors.Is(err, journal.ErrNotEnlisted) {
+		t.Errorf("begun before a list was taken again: %v", err)
+	}
+	_, err = c.Enlist(enlistment(machines(3)))
+	must(t, err)
+	if _, err := c.Begin(id(0), 1); err != nil {
+		t.Errorf("the list was taken again: %v", err)
+	}
 }
 
 // TestManyCampaigns reads across pieces in which no machine is the campaign's.

@@ -106,6 +106,31 @@ func TestKilledAtEveryPoint(t *testing.T) {
 	proof.Report(t, row)
 }
 
+// TestKilledBeforeTheListIsJudgedAnew: rules that a run has tightened hold for
+// what an earlier one planned, also when it is killed before it has taken the list.
+func TestKilledBeforeTheListIsJudgedAnew(t *testing.T) {
+	t.Parallel()
+	v, err := newVictim(t, simulator.Config{Machines: 4, Seed: 1, SettleAfter: -1}, binary(t, armed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := []string{"run", v.list, "--comment", "why", "--yes"}
+	if code, stderr := v.run(t.Context(), append(run, "--max-calls", "1", "--workers", "1")...); code != int(exitBudget) {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	cmd := v.command(t.Context(), append(run, "--where", "site=Nowhere")...)
+	cmd.Env = append(cmd.Env, "OFFBOARD_FAILPOINT="+string(failpoint.CampaignStarted)+":1")
+	if _ = cmd.Run(); !wasKilled(cmd.ProcessState) {
+		t.Fatalf("it was not killed: %s", cmd.ProcessState)
+	}
+	if code, stderr := v.run(t.Context(), "resume"); code != int(exitUsage) {
+		t.Errorf("resume: exit code %d: %s", code, stderr)
+	}
+	if n, _ := v.sim.Effects(); n != 1 {
+		t.Errorf("%d machines were sent; want 1", n)
+	}
+}
+
 // TestSettingThatNeverKills: a run that nothing was going to kill must not count as
 // one that survived.
 func TestSettingThatNeverKills(t *testing.T) {

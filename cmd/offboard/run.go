@@ -144,8 +144,9 @@ func (s *session) enlist(list *input.List, p plan, f *runFlags) (*journal.Campai
 	} else {
 		err = c.Update(func(i *journal.Info) error {
 			// The list may have machines that nobody has compared with the
-			// tenant yet.
-			i.Comment, i.Rules, i.TenantRead = p.comment, encoded, time.Time{}
+			// tenant yet. If we crash here, what is planned was judged by
+			// earlier rules, and is not to be resumed.
+			i.Comment, i.Rules, i.TenantRead, i.Enlisted = p.comment, encoded, time.Time{}, false
 			return nil
 		})
 	}
