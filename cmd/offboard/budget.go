@@ -23,13 +23,16 @@ type budgetFlags struct {
 	minSample        int
 }
 
+// defaultMinSample is how many outcomes a percentage of failures needs.
+const defaultMinSample = 20
+
 func (f *budgetFlags) bind(fs *pflag.FlagSet) {
 	fs.IntVar(&f.maxCalls, "max-calls", 0, "begin at most `N` requests in this run")
 	fs.DurationVar(&f.maxDuration, "max-duration", 0, "begin nothing after this `time`; what is in flight is finished")
 	fs.StringVar(&f.window, "window", "", "begin requests only between two times of day, such as `22:00-06:00`")
 	fs.StringVar(&f.timeZone, "time-zone", "Local", "time `zone` of --window, such as Europe/Oslo")
 	fs.StringVar(&f.maxFailures, "max-failures", "", "stop when more than `N` machines are refused in this run, or more than P% of those that had an outcome")
-	fs.IntVar(&f.minSample, "max-failures-min-sample", 20, "outcomes before a percentage of --max-failures is looked at")
+	fs.IntVar(&f.minSample, "max-failures-min-sample", defaultMinSample, "outcomes before a percentage of --max-failures is looked at")
 }
 
 func (f *budgetFlags) validate() error {

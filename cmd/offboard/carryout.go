@@ -95,7 +95,7 @@ func (s *session) work(ctx context.Context, c *journal.Campaign) (runner.Summary
 	if s.f.settleWait < time.Minute {
 		s.app.log.Warn().Str("settle_wait", s.f.settleWait.String()).Msg("--settle-wait is below the minute that a late request may take to arrive")
 	}
-	budget, err := s.f.budget(time.Now())
+	budget, err := s.app.budget(ctx, &s.f.budgetFlags, time.Now())
 	if err != nil {
 		return runner.Summary{}, err
 	}

@@ -45,7 +45,7 @@ func (a *app) doctor(ctx context.Context, f *campaignFlags) error {
 	if err := s.locate(); err != nil {
 		return err
 	}
-	findings := []finding{s.examineJournal()}
+	findings := []finding{a.examinePolicy(ctx), s.examineJournal()}
 	var err error
 	if s.connection, err = a.dial(&f.connectionFlags, s.tenant); err != nil {
 		return err
@@ -79,6 +79,18 @@ func (a *app) reportFindings(findings []finding) error {
 		}
 	}
 	return outcomeError(code, nil)
+}
+
+// examinePolicy says what this machine asks of every run.
+func (a *app) examinePolicy(ctx context.Context) finding {
+	p, err := a.inForce(ctx)
+	switch {
+	case err != nil:
+		return finding{what: "policy", err: err}
+	case p == nil:
+		return finding{what: "policy", note: "none on this machine"}
+	}
+	return finding{what: "policy", note: fmt.Sprintf("%s, SHA-256 %s", p.Path, p.SHA256)}
 }
 
 // examineOffboarding says whether the token allows what run and resume need.

@@ -16,18 +16,19 @@ import (
 
 // rehearsal is what --dry-run prints with --output json.
 type rehearsal struct {
-	DryRun       bool      `json:"dry_run"`
-	Campaign     string    `json:"campaign"`
-	TenantID     string    `json:"tenant_id"`
-	Journal      string    `json:"journal"`
-	WouldSend    []string  `json:"would_send"`
-	SendAgain    []ended   `json:"would_send_again"` // of these, on a person's word
-	EndedBefore  []ended   `json:"ended_before"`     // of these, in another campaign
-	LeftOut      []leftOut `json:"left_out"`
-	Duplicates   int       `json:"duplicates"`
-	BadRows      int       `json:"bad_rows"`
-	TenantListed bool      `json:"tenant_listed"`
-	EndsAt       time.Time `json:"ends_at"`
+	DryRun       bool        `json:"dry_run"`
+	Campaign     string      `json:"campaign"`
+	TenantID     string      `json:"tenant_id"`
+	Journal      string      `json:"journal"`
+	WouldSend    []string    `json:"would_send"`
+	SendAgain    []ended     `json:"would_send_again"` // of these, on a person's word
+	EndedBefore  []ended     `json:"ended_before"`     // of these, in another campaign
+	LeftOut      []leftOut   `json:"left_out"`
+	Duplicates   int         `json:"duplicates"`
+	BadRows      int         `json:"bad_rows"`
+	TenantListed bool        `json:"tenant_listed"`
+	EndsAt       time.Time   `json:"ends_at"`
+	Policy       *policyMark `json:"policy,omitempty"`
 	// Waves are in the order in which they would be sent.
 	Waves []plannedWave `json:"waves,omitempty"`
 }
@@ -79,7 +80,8 @@ func (a *app) dryRun(ctx context.Context, list *input.List, f *runFlags) error {
 		DryRun: true, Campaign: f.campaign, TenantID: s.tenant.ID, Journal: s.path,
 		WouldSend: []string{}, SendAgain: endedOf(p.again), EndedBefore: endedOf(p.before), LeftOut: leftOuts(p), TenantListed: !p.blind,
 		Duplicates: list.Duplicates, BadRows: list.BadRows, EndsAt: time.Now().Add(takes).UTC().Truncate(time.Second),
-		Waves: waves,
+		Waves:  waves,
+		Policy: p.policy.mark(),
 	}
 	for _, m := range p.send {
 		r.WouldSend = append(r.WouldSend, m.ID)

@@ -25,6 +25,8 @@ type environment struct {
 	transport http.RoundTripper
 	// doors are where processes that hold a journal answer; nil where none does.
 	doors doorway
+	// policy is where the machine's policy is; nil where none is looked for.
+	policy func() (policyPlace, error)
 	// opened is shown each journal in tests, which spoil its disk.
 	opened func(*journal.Journal)
 }
@@ -35,7 +37,7 @@ func processEnvironment() environment {
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		getenv:      os.Getenv,
 		interactive: in && err, terminal: err, display: out, attached: in || out || err,
-		logFile: new(logFile), doors: ownDoors(os.Getenv),
+		logFile: new(logFile), doors: ownDoors(os.Getenv), policy: machinePolicy,
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -175,7 +176,7 @@ func (a *app) guard(ctx context.Context, r guardRules) (runner.Guard, error) {
 		files = append(slices.Clone(files), path)
 	}
 	for _, path := range files {
-		p, err := readProtection(ctx, path)
+		p, _, err := readProtection(ctx, path)
 		if err != nil {
 			return g, err
 		}
@@ -184,12 +185,13 @@ func (a *app) guard(ctx context.Context, r guardRules) (runner.Guard, error) {
 	return g, nil
 }
 
-// readProtection reads a list of machines to leave out. Whatever is wrong with
-// it stops the run: half a list protects nobody.
-func readProtection(ctx context.Context, path string) (runner.Protection, error) {
+// readProtection reads a list of machines to leave out, and says what the SHA-256
+// of its bytes is. Whatever is wrong with it stops the run: half a list protects
+// nobody.
+func readProtection(ctx context.Context, path string) (_ runner.Protection, sha256 string, _ error) {
 	list, err := input.Read(ctx, path, input.Options{Resolve: true, IncludeNotOnboarded: true})
 	if err != nil {
-		return runner.Protection{}, &commandError{
+		return runner.Protection{}, "", &commandError{
 			code: exitUsage, err: fmt.Errorf("the machines to leave out: %w", err),
 			hint: "one id a line, or any list with a column of ids or names; nothing was sent",
 		}
@@ -200,13 +202,13 @@ func readProtection(ctx context.Context, path string) (runner.Protection, error)
 		case m.ID != "":
 			ids = append(ids, m.ID)
 		case m.Name == "":
-			return runner.Protection{}, usageError("%s: line %d: a machine to leave out is named by its id or name, not by its Entra device id", path, m.Line)
+			return runner.Protection{}, "", usageError("%s: line %d: a machine to leave out is named by its id or name, not by its Entra device id", path, m.Line)
 		}
 		if m.Name != "" {
 			names = append(names, m.Name)
 		}
 	}
-	return runner.Protect(path, ids, names), nil
+	return runner.Protect(path, ids, names), list.SHA256, nil
 }
 
 // guardList takes the machines out of the list that the rules leave out.
@@ -220,6 +222,9 @@ func (s *session) guardList(ctx context.Context, l *input.List, p *plan) error {
 			return usageError("--where %s: the list has no such column; it has %s", c.Column, strings.Join(l.Columns, ", "))
 		}
 	}
+	if err := p.policy.lacksColumn(l); err != nil {
+		return err
+	}
 	inventory, err := s.inventoryFor(ctx, l, g, p)
 	if err != nil {
 		return err
@@ -227,7 +232,8 @@ func (s *session) guardList(ctx context.Context, l *input.List, p *plan) error {
 	p.inventory = inventory
 	now := time.Now()
 	l.Machines = slices.DeleteFunc(l.Machines, func(m input.Machine) bool {
-		why := g.Judge(rowOf(l, m, inventory), now)
+		row := rowOf(l, m, inventory)
+		why := cmp.Or(g.Judge(row, now), p.policy.judge(row, now))
 		if why != "" {
 			p.leftOut = append(p.leftOut, omitted{m, why})
 			s.app.log.Warn().Str("machine_id", m.ID).Str("name", m.Name).Int("line", m.Line).Msg("left out: " + why)
@@ -256,6 +262,9 @@ func (s *session) inventoryFor(ctx context.Context, l *input.List, g runner.Guar
 	}
 	if s.inventory != nil {
 		return *s.inventory, nil
+	}
+	if rule == "" {
+		rule = s.app.policy.needsInventory()
 	}
 	if rule == "" {
 		return runner.Inventory{}, nil

@@ -9,8 +9,10 @@ import (
 	"syscall"
 )
 
-func main() {
-	env := processEnvironment()
+func main() { runProcess(processEnvironment()) }
+
+// runProcess is the command as a process, which ends with it.
+func runProcess(env environment) {
 	ctx, stop := withSignals(context.Background(), env.hangUp)
 	code := run(ctx, os.Args[1:], env)
 	stop()

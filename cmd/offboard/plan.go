@@ -24,6 +24,8 @@ type plan struct {
 	// uninformed: the tenant may not be listed, and nobody said that the
 	// journal needs no telling of what other hosts did.
 	uninformed bool
+	// policy of the machine, nil for none.
+	policy *policy
 	// leftOut are the machines that the list or the rules leave out.
 	leftOut []omitted
 	// rows are the machines' places, in the order of the waves; nil without any.
@@ -68,12 +70,19 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 		p.rules.NewJournal = p.rules.NewJournal || f.newJournal
 		p.leftOut = append(p.leftOut, f.planned.leftOut()...)
 	}
+	if p.policy, err = s.app.inForce(ctx); err != nil {
+		return p, err
+	}
+	if err := p.policy.contradicted(p.rules); err != nil {
+		return p, err
+	}
 	if err := s.existing(&p, f.campaign); err != nil {
 		return p, err
 	}
 	if err := s.inherit(&p, f); err != nil {
 		return p, err
 	}
+	p.rules.Policy = p.policy.mark()
 	var begun bool
 	if f.planned != nil {
 		if begun, err = f.planned.current(p.existing, s.appID, time.Now()); err != nil {
@@ -146,6 +155,15 @@ func (s *session) existing(p *plan, name string) error {
 
 // check refuses a plan that the guards do not allow.
 func (p plan) check(list *input.List, f *runFlags) error {
+	// A plan that is only being made is not asked for itself.
+	planned := f.survey
+	approved := planned && (f.planned == nil || f.planned.mark.ApprovedBy != "")
+	if err := p.policy.demands(p.rules.Ticket, planned, approved); err != nil {
+		return err
+	}
+	if err := p.policy.exceeded(len(p.send)+len(p.doubted), p.inventory.Onboarded); err != nil {
+		return err
+	}
 	n := len(p.send)
 	switch {
 	case p.uninformed:
@@ -161,7 +179,7 @@ func (p plan) check(list *input.List, f *runFlags) error {
 	case p.rules.Max > 0 && n+len(p.doubted) > p.rules.Max:
 		return guardError("check the list; nothing was sent", "%s would be sent, with those in doubt, more than --max %d allows",
 			plural(n+len(p.doubted), "machine"), p.rules.Max)
-	case p.rules.MaxPercent > 0 && float64(n+len(p.doubted))*100 > p.rules.MaxPercent*float64(p.inventory.Onboarded):
+	case p.rules.MaxPercent > 0 && moreThan(p.rules.MaxPercent, n+len(p.doubted), p.inventory.Onboarded):
 		return guardError("check the list; nothing was sent", "%s would be sent, with those in doubt, of %s onboarded in the tenant: more than --max-percent-of-tenant %g allows",
 			plural(n+len(p.doubted), "machine"), grouped(p.inventory.Onboarded), p.rules.MaxPercent)
 	case f.expect != anyNumber && n != f.expect:
@@ -176,6 +194,11 @@ func (p plan) check(list *input.List, f *runFlags) error {
 		}
 	}
 	return nil
+}
+
+// moreThan says whether a part is more than so many percent of a whole.
+func moreThan(percent float64, part, whole int) bool {
+	return float64(part)*100 > percent*float64(whole)
 }
 
 // namePreview says which machines are left alone, since when, and by which

@@ -31,6 +31,7 @@ type result struct {
 	Aborted        *abortion      `json:"aborted,omitempty"`
 	Running        *running       `json:"running,omitempty"` // while a process is at work
 	Waves          *wavesResult   `json:"waves,omitempty"`
+	Policy         *policyMark    `json:"policy,omitempty"` // that the list was judged by
 
 	where []string // the flags that name the journal's cloud
 }
@@ -90,7 +91,7 @@ func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, 
 	if err != nil {
 		return r, counts, err
 	}
-	r.Aborted = agreed.Aborted
+	r.Aborted, r.Policy = agreed.Aborted, agreed.Policy
 	if r.Waves, err = wavesOf(c); err != nil {
 		return r, counts, err
 	}

@@ -36,7 +36,7 @@ func (a *app) resume(cmd *cobra.Command, f *resumeFlags) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
-	if _, err := f.budget(time.Now()); err != nil {
+	if _, err := a.budget(cmd.Context(), &f.budgetFlags, time.Now()); err != nil {
 		return err
 	}
 	s, err := a.open(cmd.Context(), &f.campaignFlags, journal.Options{}, false)
@@ -52,6 +52,9 @@ func (a *app) resume(cmd *cobra.Command, f *resumeFlags) error {
 		return err
 	}
 	if err := refuseAborted(c.Info()); err != nil {
+		return err
+	}
+	if err := a.samePolicy(cmd.Context(), c.Info()); err != nil {
 		return err
 	}
 	if !c.Info().Enlisted {

@@ -21,6 +21,9 @@ type app struct {
 	log zerolog.Logger
 
 	logFormat, logLevel, logFile string
+
+	policy     *policy // of the machine, once it was read
+	policyRead bool
 }
 
 // run is the whole program but for the process around it.

@@ -20,6 +20,9 @@ type rules struct {
 	Aborted    *abortion `json:"aborted,omitempty"` // nil: it may go on
 	// Plan is what the campaign was begun from, if not from a list.
 	Plan planMark `json:"plan,omitzero"`
+	// Policy is what the machines that were let through were judged by beside
+	// these rules; nil for none.
+	Policy *policyMark `json:"policy,omitempty"`
 	guardRules
 	Waves *waveRules `json:"waves,omitempty"`
 }

@@ -83,6 +83,9 @@ func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
 	if err := f.validate(path); err != nil {
 		return err
 	}
+	if _, err := a.inForce(ctx); err != nil {
+		return err
+	}
 	list := &input.List{Path: "campaign " + f.of} // the journal has it
 	if f.of == "" {
 		var err error
@@ -98,7 +101,7 @@ func (a *app) runMachines(cmd *cobra.Command, list *input.List, f *runFlags) err
 	if f.dryRun {
 		return a.dryRun(ctx, list, f)
 	}
-	if _, err := f.budget(time.Now()); err != nil {
+	if _, err := a.budget(ctx, &f.budgetFlags, time.Now()); err != nil {
 		return err
 	}
 	s, err := a.open(ctx, &f.campaignFlags, journal.Options{}, true)
