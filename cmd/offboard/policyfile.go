@@ -68,8 +68,11 @@ func onlyDocument(text []byte) (*yaml.Node, error) {
 	if len(document.Content) != 1 || document.Content[0].Kind != yaml.MappingNode || len(document.Content[0].Content) == 0 {
 		return nil, errors.New("it holds no rule: it is to be a mapping of keys to values")
 	}
-	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is something after the end of the first document")
+	switch err := decoder.Decode(&second); {
+	case err == nil:
+		return nil, errors.New("it holds a second document")
+	case !errors.Is(err, io.EOF):
+		return nil, err
 	}
 	return document.Content[0], nil
 }
