@@ -64,7 +64,7 @@ func (a *app) inForce(ctx context.Context) (*policy, error) {
 	}
 	place, err := a.env.policy()
 	if err != nil {
-		return nil, policyFault(place.path, err)
+		return nil, policyFault(err)
 	}
 	p, err := readPolicy(ctx, place)
 	if err != nil {
@@ -89,13 +89,13 @@ func readPolicy(ctx context.Context, place policyPlace) (*policy, error) {
 		err = p.readLists(ctx, place.owner)
 	}
 	if err != nil {
-		return nil, policyFault(place.path, err)
+		return nil, policyFault(fmt.Errorf("%s: %w", place.path, err))
 	}
 	return p, nil
 }
 
-func policyFault(path string, err error) error {
-	return guardError("nothing was sent, and no run begins on this machine before the policy is put right", "the policy %s: %w", path, err)
+func policyFault(err error) error {
+	return guardError("nothing was sent, and no run begins on this machine before the policy is put right", "the machine's policy: %w", err)
 }
 
 func decodePolicy(place policyPlace) (*policy, error) {

@@ -415,3 +415,51 @@ func TestPolicyOnlyTightens(t *testing.T) {
 		}
 	})
 }
+
+// TestPolicyWindow: the policy's window and calls hold for resume too.
+func TestPolicyWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtualTenant(t, simulator.Config{Machines: 5, Seed: 1})
+		defer v.close()
+		path := policyAt(t, "window: 22:00-00:00\ntime_zone: UTC\nmax_calls: 3\n")
+		v.spoil = func(e *environment, _ *http.Transport) { e.policy = placed(path) }
+		run := func(want exitCode, sent int, says string, args ...string) {
+			t.Helper()
+			code, _, stderr := v.run(t.Context(), append(args, "--log-level", "warn")...)
+			if n, _ := v.sim.Effects(); code != want || n != sent || !strings.Contains(stderr, says) {
+				t.Fatalf("exit code %d, %d machines; want %d, %d: %s", code, n, want, sent, stderr)
+			}
+		}
+		first := []string{"run", v.list, "--comment", "why", "--yes"}
+		// A bubble's clock begins at midnight UTC.
+		run(exitBudget, 0, "policy.yaml: outside --window 22:00-00:00", append(first, "--window", "00:00-12:00", "--time-zone", "UTC")...)
+		<-time.After(22 * time.Hour)
+		run(exitBudget, 3, "3 calls", append(first, "--max-calls", "4")...)
+		<-time.After(3 * time.Hour)
+		run(exitBudget, 3, "policy.yaml: outside", "resume")
+		<-time.After(22 * time.Hour)
+		run(exitOK, 5, "", "resume")
+	})
+}
+
+// TestPolicyDocument: the example is a policy, and each key is explained.
+func TestPolicyDocument(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "policy.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	if filepath.Separator == '/' { // its paths are a Unix's
+		if _, err := parsePolicy([]byte(example)); err != nil {
+			t.Errorf("%v:\n%s", err, example)
+		}
+	}
+	for key := range new(policyText).fields() {
+		if !strings.Contains(string(text), "`"+key+"`") {
+			t.Errorf("%s is not explained", key)
+		}
+	}
+}
