@@ -33,7 +33,7 @@ type CancelRecord interface {
 }
 
 // CancelConfig says what is cancelled, why, and by which means. All fields but
-// OnEvent are required.
+// Only and OnEvent are required.
 type CancelConfig struct {
 	Service   CancelService
 	Record    CancelRecord
@@ -41,7 +41,9 @@ type CancelConfig struct {
 	Reason    string        // a person's; it goes with every request
 	Workers   int           // how many requests may be in flight
 	RetryFor  time.Duration // how long an unreachable service is waited for
-	OnEvent   func(Event)   // called from several goroutines at once
+	// Only says which rows of the list are taken back. Nil: all.
+	Only    func(row int) bool
+	OnEvent func(Event) // called from several goroutines at once
 }
 
 // Canceller cancels a campaign's own actions that are not final. It is the undo of
@@ -148,6 +150,9 @@ func (c *Canceller) collect() error {
 	for e, err := range c.c.Record.Entries() {
 		if err != nil {
 			return err
+		}
+		if c.c.Only != nil && !c.c.Only(e.Row) {
+			continue
 		}
 		if u := undoOf(e); u != nil {
 			c.all = append(c.all, u)

@@ -10,7 +10,6 @@ import (
 
 	"offboard/internal/door"
 	"offboard/journal"
-	"offboard/runner"
 )
 
 // abortion says that a campaign was given up. It sends nothing any more.
@@ -46,49 +45,86 @@ func (a *app) abort(ctx context.Context, f *cancelFlags) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
-	s, err := a.openUndo(ctx, f)
-	if errors.Is(err, journal.ErrLocked) && !f.dryRun {
+	if f.dryRun {
+		return a.abortDry(ctx, f)
+	}
+	s, err := a.lock(&f.campaignFlags, journal.Options{}, false)
+	if errors.Is(err, journal.ErrLocked) {
 		if err := a.stopToAbort(ctx, f); err != nil {
 			return err
 		}
-		s, err = a.openUndo(ctx, f)
+		s, err = a.lock(&f.campaignFlags, journal.Options{}, false)
 	}
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	u, err := s.surveyUndo(ctx, f, append([]journal.State{journal.Planned}, cancellable...)...)
+	// First of all, and without asking anybody: were we killed, or the service
+	// not there, a resume would send what is taken back here.
+	if err := s.giveUp(ctx, f); err != nil {
+		return err
+	}
+	u, err := s.surveyAborted(ctx, f)
 	if err != nil {
-		return err
-	}
-	if f.dryRun {
-		return u.show(f)
-	}
-	if err := a.agreeToAbort(ctx, u, f); err != nil {
-		return err
-	}
-	// Before the first cancellation: were we killed after it, a resume would
-	// send what is taken back here.
-	if err := markAborted(u.campaign, f.reason); err != nil {
-		return err
+		return &commandError{
+			code: codeOf(err), hint: "when that is mended: " + s.cancelCommand(f.campaign, f.reason, 0),
+			err: fmt.Errorf("campaign %q is aborted and sends nothing more, but nothing was cancelled yet: %w", f.campaign, err),
+		}
 	}
 	return s.undo(ctx, u, f)
 }
 
-// agreeToAbort has a person agree to the end of the campaign. Without its name it
-// has to be one that has something left to end.
-func (a *app) agreeToAbort(ctx context.Context, u *undoing, f *cancelFlags) error {
-	counts, err := u.campaign.Counts()
+// abortDry shows what would be cancelled.
+func (a *app) abortDry(ctx context.Context, f *cancelFlags) error {
+	s, err := a.openUndo(ctx, f)
 	if err != nil {
 		return err
 	}
-	unsent, cancels, doubts := counts.Of(journal.Planned), u.count(runner.ToCancel), u.count(runner.CancelInDoubt)
-	if unsent+cancels+doubts == 0 && f.campaign == "" {
+	defer s.close()
+	u, err := s.surveyUndo(ctx, f, abortable...)
+	if err != nil {
+		return err
+	}
+	return u.show(f)
+}
+
+// abortable are the states of machines of which a campaign has something to give up.
+var abortable = append([]journal.State{journal.Planned}, cancellable...)
+
+// giveUp has a person agree to the end of the campaign and marks it aborted. Without
+// its name it has to be one that has something left to end.
+func (s *session) giveUp(ctx context.Context, f *cancelFlags) error {
+	if err := s.recoverKilled(); err != nil {
+		return err
+	}
+	c, err := chooseCampaign(s.journal, f.campaign, abortable...)
+	if err != nil {
+		return err
+	}
+	counts, err := c.Counts()
+	if err != nil {
+		return err
+	}
+	unsent, accepted, doubts := counts.Of(journal.Planned), counts.Of(journal.Accepted), counts.Of(journal.InDoubt)
+	if unsent+accepted+doubts == 0 && f.campaign == "" {
 		return usageError("no campaign has anything left to abort; give --campaign NAME to close one for good")
 	}
-	return a.agree(ctx, unsent+cancels+doubts, f.yes, fmt.Sprintf(
-		"Campaign %q will send nothing more: %s not sent, %s with an action to be cancelled, %s in doubt. What a device has carried out stays.",
-		u.Campaign, plural(unsent, "machine"), grouped(cancels), grouped(doubts)))
+	f.campaign = c.Info().Name
+	err = s.app.agree(ctx, unsent+accepted+doubts, f.yes, fmt.Sprintf(
+		"Campaign %q will send nothing more: %s not sent, %s with an action that has not ended, which is cancelled where it is the campaign's own, %s in doubt. What a device has carried out stays.",
+		f.campaign, plural(unsent, "machine"), grouped(accepted), grouped(doubts)))
+	if err != nil {
+		return err
+	}
+	return markAborted(c, f.reason)
+}
+
+// surveyAborted signs in and finds out what there is to cancel.
+func (s *session) surveyAborted(ctx context.Context, f *cancelFlags) (u *undoing, err error) {
+	if s.connection, err = s.app.connect(ctx, &f.campaignFlags, s.tenant); err != nil {
+		return nil, err
+	}
+	return s.surveyUndo(ctx, f)
 }
 
 // stopToAbort stops the run of the campaign that is to be aborted, and waits until

@@ -19,6 +19,7 @@ import (
 type cancelFlags struct {
 	campaignFlags
 	reason               string
+	wave                 int // 0: all
 	yes, dryRun, verbose bool
 }
 
@@ -60,6 +61,7 @@ It ends with 0 when all are cancelled, 3 when some came too late or were refused
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.cancel(cmd.Context(), &f) },
 	}
 	f.bind(cmd.Flags())
+	cmd.Flags().IntVar(&f.wave, "wave", 0, "cancel only the actions of the campaign's `N`th wave")
 	return cmd
 }
 
@@ -109,14 +111,34 @@ func (s *session) surveyUndo(ctx context.Context, f *cancelFlags, states ...jour
 	if err := s.openLists(); err != nil {
 		return nil, err
 	}
+	only, err := onlyWave(c, f.wave)
+	if err != nil {
+		return nil, err
+	}
 	u := newUndoing(s, c, f)
 	u.canceller = runner.NewCanceller(runner.CancelConfig{
-		Service: s.client, Record: c, Directory: s.directory, Reason: f.reason,
+		Service: s.client, Record: c, Directory: s.directory, Reason: f.reason, Only: only,
 		Workers: runner.DefaultWorkers, RetryFor: f.retryFor,
 		OnEvent: u.progress.event,
 	})
 	u.Machines, err = u.canceller.Survey(ctx)
 	return u, err
+}
+
+// onlyWave says which rows are in a wave of the campaign; nil for all.
+func onlyWave(c *journal.Campaign, wave int) (func(row int) bool, error) {
+	if wave == 0 {
+		return nil, nil
+	}
+	agreed, err := rulesOf(c.Info())
+	if err != nil {
+		return nil, err
+	}
+	if agreed.Waves == nil || wave < 1 || wave > len(agreed.Waves.Waves) {
+		return nil, usageError("--wave %d: campaign %q has no such wave", wave, c.Info().Name)
+	}
+	last := agreed.Waves.last()
+	return func(row int) bool { return runner.WaveOf(last, row) == wave }, nil
 }
 
 // undo cancels what was agreed on, and reports, whatever ended it.

@@ -258,7 +258,7 @@ func TestAgreeToAbort(t *testing.T) {
 		v.begun(3)
 		for _, typed := range []string{"3\n", "y\n", ""} {
 			code, stderr := v.typed(typed, "abort", "--reason", "wrong list")
-			if code != exitUsage || !strings.Contains(stderr, "2 machines not sent, 3 with an action to be cancelled, 0 in doubt") {
+			if code != exitUsage || !strings.Contains(stderr, "2 machines not sent, 3 with an action that has not ended, which is cancelled where it is the campaign's own, 0 in doubt") {
 				t.Errorf("%q: exit code %d: %s", typed, code, stderr)
 			}
 		}

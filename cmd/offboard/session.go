@@ -79,25 +79,32 @@ type session struct {
 // open locks the journal and signs in, in this order: a second run learns at once
 // that there is a first. A journal that does not exist is created by prepare, and
 // not before somebody has confirmed; mayLack says that this is no error.
-func (a *app) open(ctx context.Context, f *campaignFlags, o journal.Options, mayLack bool) (_ *session, err error) {
+func (a *app) open(ctx context.Context, f *campaignFlags, o journal.Options, mayLack bool) (*session, error) {
+	s, err := a.lock(f, o, mayLack)
+	if err != nil {
+		return nil, err
+	}
+	if s.connection, err = a.connect(ctx, f, s.tenant); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// lock is open without the sign-in.
+func (a *app) lock(f *campaignFlags, o journal.Options, mayLack bool) (*session, error) {
 	s := &session{app: a, f: f, tenant: a.journalTenant(&f.connectionFlags), reading: o.ReadOnly}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
 	if err := s.locate(); err != nil {
 		return nil, err
 	}
-	err = s.openJournal(o)
+	err := s.openJournal(o)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !mayLack:
 		return nil, usageError("there is no journal at %s; start a campaign with 'offboard run LIST'", s.path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	s.connection, err = a.connect(ctx, f, s.tenant)
-	return s, err
+	return s, nil
 }
 
 // prepare opens everything that a campaign is carried out with, and creates

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,6 +22,7 @@ type undoing struct {
 	Campaign   string                      `json:"campaign"`
 	TenantID   string                      `json:"tenant_id"`
 	Journal    string                      `json:"journal"`
+	Wave       int                         `json:"wave,omitempty"` // that was taken back alone
 	DryRun     bool                        `json:"dry_run"`
 	Reason     string                      `json:"reason"`
 	Aborted    *abortion                   `json:"aborted,omitempty"`
@@ -41,7 +43,7 @@ type undoing struct {
 func newUndoing(s *session, c *journal.Campaign, f *cancelFlags) *undoing {
 	return &undoing{
 		Campaign: c.Info().Name, TenantID: s.journal.Tenant().ID, Journal: s.journal.Path(),
-		DryRun: f.dryRun, Reason: f.reason, session: s, campaign: c,
+		Wave: f.wave, DryRun: f.dryRun, Reason: f.reason, session: s, campaign: c,
 		progress: &progress{log: s.app.log, counts: map[journal.State]int{}},
 	}
 }
@@ -188,8 +190,11 @@ func (u *undoing) words() string {
 	if u.Results[runner.CancelDone]+u.Results[runner.CancelOvertaken] > 0 {
 		lines = append(lines, "Cancelled is the service's word, a device may have been faster; after two days 'offboard verify' tells.")
 	}
-	if u.Aborted != nil {
+	switch n := u.Counts[journal.Planned.String()]; {
+	case u.Aborted != nil:
 		lines = append(lines, u.Aborted.words())
+	case n > 0:
+		lines = append(lines, fmt.Sprintf("%s not sent yet: 'offboard resume' still sends them, 'offboard abort' ends the campaign.", plural(n, "machine")))
 	}
 	if next := u.next(); next != "" {
 		lines = append(lines, "Next: "+next)
@@ -199,9 +204,7 @@ func (u *undoing) words() string {
 
 // next is what takes the undo further.
 func (u *undoing) next() string {
-	again := commandLine(append([]string{
-		"offboard", "cancel", "--campaign", u.Campaign, "--journal", u.Journal, "--tenant", u.TenantID, "--reason", u.Reason,
-	}, cloudFlags(u.session.tenant.Cloud)...)...)
+	again := u.session.cancelCommand(u.Campaign, u.Reason, u.Wave)
 	open := u.Results[runner.CancelPending] + u.Results[runner.CancelNotAsked] + u.Results[runner.CancelRefused]
 	switch {
 	case u.Results[runner.CancelInDoubt] > 0:
@@ -210,6 +213,15 @@ func (u *undoing) next() string {
 		return again
 	}
 	return ""
+}
+
+// cancelCommand is the command line that goes on with an undo.
+func (s *session) cancelCommand(campaign, reason string, wave int) string {
+	args := []string{"offboard", "cancel", "--campaign", campaign, "--journal", s.path, "--tenant", s.tenant.ID, "--reason", reason}
+	if wave > 0 {
+		args = append(args, "--wave", strconv.Itoa(wave))
+	}
+	return commandLine(append(args, cloudFlags(s.tenant.Cloud)...)...)
 }
 
 // cancelWords are what a person reads of a machine's cancellation.
