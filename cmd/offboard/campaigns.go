@@ -53,6 +53,7 @@ type campaignResult struct {
 	EndedAt   *time.Time     `json:"ended_at,omitempty"`
 	ExitCode  *int           `json:"exit_code,omitempty"`
 	Open      bool           `json:"open"`
+	Aborted   *abortion      `json:"aborted,omitempty"`
 	Machines  int            `json:"machines"`
 	Counts    map[string]int `json:"counts"`
 }
@@ -99,7 +100,7 @@ func campaignsOf(j *journal.Journal, ticket string) (campaignsResult, error) {
 		left := slices.ContainsFunc(unfinished, func(st journal.State) bool { return counts.Of(st) > 0 })
 		all.Campaigns = append(all.Campaigns, campaignResult{
 			Campaign: r.Campaign, Ticket: r.Ticket, Comment: info.Comment, CreatedAt: info.Created,
-			EndedAt: r.EndedAt, ExitCode: r.ExitCode, Open: left || !info.Enlisted,
+			EndedAt: r.EndedAt, ExitCode: r.ExitCode, Aborted: r.Aborted, Open: r.Aborted == nil && (left || !info.Enlisted),
 			Machines: counts.Total(), Counts: r.Counts,
 		})
 	}
@@ -149,7 +150,11 @@ func (c campaignResult) states() string {
 			parts = append(parts, grouped(n)+" "+state.String())
 		}
 	}
-	return plural(c.Machines, "machine") + ": " + strings.Join(parts, ", ")
+	words := plural(c.Machines, "machine") + ": " + strings.Join(parts, ", ")
+	if c.Aborted != nil {
+		return "aborted; " + words
+	}
+	return words
 }
 
 func shortened(s string, most int) string {
