@@ -32,7 +32,7 @@ func (r *Runner) attempt(take, flight context.Context, w work) error {
 		return nil
 	}
 	failpoint.Hit(failpoint.IntentDue)
-	a, err := r.c.Record.Begin(w.machineID, token.ID())
+	a, err := r.begin(w, token)
 	if err != nil {
 		token.Unused()
 		pass.abandoned()
@@ -49,6 +49,14 @@ func (r *Runner) attempt(take, flight context.Context, w work) error {
 	r.answer(token, err)
 	failpoint.Hit(failpoint.TokenTold)
 	return r.outcome(t, action, err)
+}
+
+// begin puts the intent on disk, and before it that its wave has not ended.
+func (r *Runner) begin(w work, token *limiter.Token) (journal.Attempt, error) {
+	if err := r.reopen(); err != nil {
+		return journal.Attempt{}, err
+	}
+	return r.c.Record.Begin(w.machineID, token.ID())
 }
 
 // admit waits for the right to make a call that the budget has room for.

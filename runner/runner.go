@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -21,6 +22,7 @@ type Runner struct {
 	directory *Directory
 	account   *account
 	hold      hold
+	reopening sync.Mutex // of the open wave
 
 	sent, throttled atomic.Int64
 }

@@ -120,6 +120,10 @@ func (r *recorder) Adopt(machineID string, a journal.Action) error {
 	return r.trial.write(func() error { return r.Campaign.Adopt(machineID, a) })
 }
 
+func (r *recorder) Settle(machineID string, a journal.Action) error {
+	return r.trial.write(func() error { return r.Campaign.Settle(machineID, a) })
+}
+
 func (r *recorder) Prior(known map[string][]string) error {
 	return r.trial.write(func() error { return r.Campaign.Prior(known) })
 }

@@ -35,6 +35,8 @@ type trial struct {
 	fail func(n int, k kind) form
 	// weaken takes a part of the protection away.
 	weaken func(*runner.Config)
+	// watch, if set, is told of every request to offboard a machine as it arrives.
+	watch  func(machineID string)
 	config runner.Config // but for what every process makes anew
 	ahead  time.Duration // by which the wall clock of a process is ahead
 
@@ -257,6 +259,9 @@ func (tr *trial) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (tr *trial) arrived(machineID, body string) {
 	if !slices.Contains(tr.list, machineID) {
 		tr.problem("a request for machine %s, which is not on the list", machineID)
+	}
+	if tr.watch != nil {
+		tr.watch(machineID)
 	}
 	tr.mu.Lock()
 	j, begun := tr.journal, tr.begun[machineID]

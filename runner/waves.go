@@ -124,14 +124,13 @@ func (r *Runner) staged(ctx context.Context) error {
 	w.Progress.Open = max(w.Progress.Open, 1)
 	for {
 		r.emitWave(Event{Kind: EventWaveBegun}, w.Progress.Open)
-		before := r.sent.Load()
 		if err := r.pass(ctx); err != nil {
 			if errors.Is(err, ErrFailures) {
 				err = fmt.Errorf("wave %d of %d: %w", w.Progress.Open, len(w.Last), err)
 			}
 			return err
 		}
-		if err := r.waveEnded(r.sent.Load() > before); err != nil || w.Progress.Open == len(w.Last) {
+		if err := r.waveEnded(); err != nil || w.Progress.Open == len(w.Last) {
 			return err
 		}
 		if err := r.between(ctx); err != nil {
@@ -142,13 +141,29 @@ func (r *Runner) staged(ctx context.Context) error {
 
 // waveEnded notes when the open wave ended. A wave that had ended in an earlier
 // run and of which nothing was sent since ended then.
-func (r *Runner) waveEnded(sent bool) error {
+func (r *Runner) waveEnded() error {
 	p := r.c.Waves.Progress
-	if !p.Ended.IsZero() && !sent {
+	if !p.Ended.IsZero() {
 		return nil
 	}
 	p.Ended = time.Now().UTC()
 	r.emitWave(Event{Kind: EventWaveEnded}, p.Open)
+	return r.keep(p)
+}
+
+// reopen notes, before something is sent, that the open wave has not ended. If we
+// crash after the request, the next wave is as far from it as from any other.
+func (r *Runner) reopen() error {
+	if r.c.Waves == nil {
+		return nil
+	}
+	r.reopening.Lock()
+	defer r.reopening.Unlock()
+	p := r.c.Waves.Progress
+	if p.Ended.IsZero() {
+		return nil
+	}
+	p.Ended = time.Time{}
 	return r.keep(p)
 }
 
