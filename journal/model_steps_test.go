@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -50,8 +51,10 @@ func (m *model) enlist(t *rapid.T) step {
 	listed := rapid.SliceOfDistinct(rapid.IntRange(0, modelMachines-1), rapid.ID).Draw(t, "list")
 	excluded := rapid.SliceOfDistinct(rapid.IntRange(0, modelMachines-1), rapid.ID).Draw(t, "excluded")
 	var list []journal.Machine
-	for _, n := range listed {
-		machine := journal.Machine{ID: id(n)}
+	rows := map[int]int{}
+	for i, n := range listed {
+		machine := journal.Machine{ID: id(n), Row: rapid.IntRange(0, 9).Draw(t, "row")}
+		rows[n] = cmp.Or(machine.Row, i+1)
 		if slices.Contains(excluded, n) {
 			machine.Exclude = "excluded"
 		}
@@ -63,25 +66,28 @@ func (m *model) enlist(t *rapid.T) step {
 			_, err := c.Enlist(enlistment(list))
 			return err
 		}),
-		apply: func() { m.list(name, listed, excluded) },
+		apply: func() { m.list(name, rows, excluded) },
 	}
 }
 
-func (m *model) list(name string, listed, excluded []int) {
+// list takes a list in, of which rows has the places by machine.
+func (m *model) list(name string, rows map[int]int, excluded []int) {
 	records := m.records[name]
 	for n := range modelMachines {
 		r := records[n]
-		out := !slices.Contains(listed, n) || slices.Contains(excluded, n)
+		row, listed := rows[n]
+		out := !listed || slices.Contains(excluded, n)
 		switch {
-		case r == nil && !slices.Contains(listed, n):
+		case r == nil && !listed:
 		case r == nil:
-			records[n] = &modelRecord{out: out}
+			records[n] = &modelRecord{out: out, row: row}
 			records[n].move(journal.Planned)
 		case r.state == journal.Planned || r.state == journal.Excluded:
 			if r.state == journal.Excluded && !out && r.holds(name) {
 				continue // another campaign has taken over
 			}
 			r.out = out
+			r.row = cmp.Or(row, r.row)
 			r.move(journal.Planned)
 		default:
 			r.out = out

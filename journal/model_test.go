@@ -29,6 +29,7 @@ type model struct {
 
 type modelRecord struct {
 	state              journal.State
+	row                int // in the newest list that had it while it was not sent
 	attempts, notFound int
 	out                bool                 // by the newest list
 	ours               bool                 // the campaign asked for the action
@@ -259,7 +260,7 @@ func (m *model) differs() error {
 					}
 				}
 			}
-			want[id(n)] = fmt.Sprint(state, by, r.attempts, r.notFound, r.authorised)
+			want[id(n)] = fmt.Sprint(r.row, state, by, r.attempts, r.notFound, r.authorised)
 			cancels[id(n)] = cancel
 			states[state]++
 		}
@@ -276,7 +277,7 @@ func differsIn(c *journal.Campaign, want map[string]string, cancels map[string]j
 		if err != nil {
 			return err
 		}
-		got[s.MachineID] = fmt.Sprint(s.State, s.SettledBy, s.Attempts, s.NotFound, s.Authorised)
+		got[s.MachineID] = fmt.Sprint(s.Row, s.State, s.SettledBy, s.Attempts, s.NotFound, s.Authorised)
 	}
 	if !maps.Equal(got, want) {
 		return fmt.Errorf("got %v\nwant %v", got, want)
@@ -286,7 +287,7 @@ func differsIn(c *journal.Campaign, want map[string]string, cancels map[string]j
 		if err != nil {
 			return err
 		}
-		got[e.MachineID] = fmt.Sprint(e.State, e.SettledBy, e.Attempts, e.NotFound, e.Authorised)
+		got[e.MachineID] = fmt.Sprint(e.Row, e.State, e.SettledBy, e.Attempts, e.NotFound, e.Authorised)
 		if answer := answerOf(e); answer != cancels[e.MachineID] {
 			return fmt.Errorf("the cancellation of %s is %q, want %q", e.MachineID, answer, cancels[e.MachineID])
 		}

@@ -37,7 +37,8 @@ type WaveSize struct {
 
 func (s WaveSize) of(machines int) int {
 	if s.percent {
-		return int(math.Ceil(s.n * float64(machines) / 100))
+		const noise = 1e-9 // of a product such as 0.07 × 100, which is no 7
+		return int(math.Ceil(s.n*float64(machines)/100 - noise))
 	}
 	return int(s.n)
 }
