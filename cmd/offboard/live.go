@@ -126,6 +126,9 @@ func (l *live) describe(r *result) {
 		sum := l.runner.Summary()
 		r.Calls = callsResult{Sent: sum.Sent, Throttled: sum.Throttled}
 		r.Running.measure(l.session.calls, r.planned())
+		if r.Waves != nil && r.Waves.Open < r.Waves.Of {
+			r.Running.EndsAt = nil // who knows when the next wave begins
+		}
 	}
 }
 

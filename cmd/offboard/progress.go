@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -107,6 +108,8 @@ func (p *progress) waits(e runner.Event) {
 		reason = "the service asked for a pause"
 	case runner.EventFollowed:
 		reason = "the next look at the action list"
+	case runner.EventWaveWaiting:
+		reason = fmt.Sprintf("wave %d: %s", e.Wave, e.Reason)
 	default:
 		return
 	}

@@ -20,7 +20,7 @@ type running struct {
 	Stopping  string      `json:"stopping"` // why, "" if it is not
 	Waiting   *waitingFor `json:"waiting"`  // nil: for nothing but answers
 	Quotas    []quotaUse  `json:"quotas"`   // of the offboard API, empty while nothing is sent
-	EndsAt    *time.Time  `json:"ends_at"`  // nil: not known, or held
+	EndsAt    *time.Time  `json:"ends_at"`  // nil: not known, held, or waves are to come
 }
 
 type heldBy struct {
