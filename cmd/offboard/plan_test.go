@@ -39,6 +39,8 @@ func driftCommand(ts *testscript.TestScript, _ bool, args []string) {
 			m.OnboardingStatus = "CanBeOnboarded"
 		case "tag":
 			m.MachineTags = append(m.MachineTags, "Keep")
+		case "allow":
+			m.Refuse = ""
 		default:
 			ts.Fatalf("unknown drift %q", what)
 		}
