@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"offboard/internal/failpoint"
 	"offboard/journal"
 )
 
@@ -148,7 +149,9 @@ func (r *Runner) waveEnded() error {
 	}
 	p.Ended = time.Now().UTC()
 	r.emitWave(Event{Kind: EventWaveEnded}, p.Open)
-	return r.keep(p)
+	err := r.keep(p)
+	failpoint.Hit(failpoint.WaveEnded)
+	return err
 }
 
 // reopen notes, before something is sent, that the open wave has not ended. If we
@@ -183,6 +186,7 @@ func (r *Runner) release(by, why string) error {
 	if err := r.keep(p); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.WaveReleased)
 	r.emitWave(Event{Kind: EventWaveReleased, Reason: why}, p.Open)
 	return nil
 }

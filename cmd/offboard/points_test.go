@@ -53,6 +53,9 @@ func killedAt(t *testing.T, binary string, p failpoint.Point, n int, forgetful b
 		return 0, err
 	}
 	defer v.Close()
+	if p == failpoint.WaveEnded || p == failpoint.WaveReleased {
+		v.rules = []string{"--waves", "25%,75%,100%"}
+	}
 	env := []string{fmt.Sprintf("OFFBOARD_FAILPOINT=%s:%d", p, n)}
 	for kills < 2 {
 		killed, err := v.live(t.Context(), env, nil)
@@ -168,7 +171,7 @@ func sweep(t *testing.T, binary string, p failpoint.Point, tally *tally) {
 var often = map[failpoint.Point][]int{
 	failpoint.BatchApplied: {8, 12, 20}, failpoint.BatchSynced: {8, 12, 20},
 	failpoint.BytesWritten: {8, 12, 20}, failpoint.LedgerSlot: {8, 12, 20},
-	failpoint.AnswerBegun: {3}, failpoint.IntentOnDisk: {3}, failpoint.TokenTold: {3}, failpoint.LookMade: {3},
+	failpoint.AnswerBegun: {3}, failpoint.IntentOnDisk: {3}, failpoint.TokenTold: {3}, failpoint.LookMade: {3}, failpoint.WaveEnded: {2}, failpoint.WaveReleased: {2},
 }
 
 // passing is the ith passing of a point to kill at: under torture all of them in

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,7 @@ var errBroken = errors.New("not exactly once")
 type victim struct {
 	*realTenant
 	enlisted bool
+	rules    []string     // the campaign is begun under
 	last     bytes.Buffer // what the last life wrote to stderr
 }
 
@@ -46,7 +48,7 @@ func (v *victim) args() []string {
 	if v.enlisted {
 		return append([]string{"resume"}, with...)
 	}
-	return append([]string{"run", v.list, "--comment", "why", "--yes"}, with...)
+	return slices.Concat([]string{"run", v.list, "--comment", "why", "--yes"}, v.rules, with)
 }
 
 // live carries the campaign on until its process ends or is killed, and says

@@ -47,6 +47,10 @@ const (
 	SettlementDue    Point = "settlement-due"
 	SettlementOnDisk Point = "settlement-on-disk" // the queue does not know it
 
+	// A wave ends, and the next begins.
+	WaveEnded    Point = "wave-ended"    // on disk, and nothing is waited for yet
+	WaveReleased Point = "wave-released" // on disk, and nothing of it was sent
+
 	// A run ends.
 	WorkDone       Point = "work-done"
 	ResultRecorded Point = "result-recorded" // and not shown
@@ -59,6 +63,6 @@ func All() []Point {
 		Recovered, CampaignStarted, ListOpened, ListTaken, ListEnlisted,
 		RunBegun, PriorNoted, ActionAdopted, TenantCompared,
 		TokenTaken, IntentDue, IntentOnDisk, BytesWritten, AnswerBegun, AnswerReceived, TokenTold, DoubtOnDisk, OutcomeOnDisk,
-		LookMade, SettlementDue, SettlementOnDisk, WorkDone, ResultRecorded,
+		LookMade, SettlementDue, SettlementOnDisk, WaveEnded, WaveReleased, WorkDone, ResultRecorded,
 	}
 }
