@@ -70,26 +70,32 @@ func badRows(list *input.List, bad []input.BadRow, hint string) error {
 }
 
 // divideBySize cuts the list where so many machines would have been sent. What
-// is left out comes behind all others.
+// is left out comes behind all others; but a machine that has drifted from a plan
+// leaves a gap in its wave, which no other fills.
 func (p *plan) divideBySize(list *input.List) error {
 	w := p.rules.Waves
 	sizes, err := runner.ParseWaves(w.Sizes)
 	if err != nil {
 		return err
 	}
+	divided := p.send
+	if p.agreed != nil {
+		divided = p.agreed
+	}
+	p.place(p.agreed)
 	p.place(list.Machines)
 	p.place(p.omittedMachines())
 	w.Waves = []wave{{"1", math.MaxInt32}} // of a list of which nothing is sent
-	if len(p.send) == 0 {
+	if len(divided) == 0 {
 		return nil
 	}
-	ends, err := runner.Divide(sizes, len(p.send))
+	ends, err := runner.Divide(sizes, len(divided))
 	if err != nil {
 		return usageError("--waves %s: %w", w.Sizes, err)
 	}
 	w.Waves = nil
 	for i, end := range ends {
-		w.Waves = append(w.Waves, wave{fmt.Sprint(i + 1), p.rows[p.send[end-1].ID]})
+		w.Waves = append(w.Waves, wave{fmt.Sprint(i + 1), p.rows[divided[end-1].ID]})
 	}
 	return nil
 }
@@ -145,8 +151,12 @@ func (p *plan) divideByColumn(list *input.List) error {
 // namedWaves are the waves that the machines to send name, in their order. All
 // have to name one.
 func (p *plan) namedWaves(list *input.List, value func(input.Machine) string) ([]string, error) {
+	machines := list.Machines
+	if p.agreed != nil {
+		machines = p.agreed
+	}
 	sent := map[string]bool{}
-	for _, m := range p.send {
+	for _, m := range slices.Concat(p.send, p.agreed) {
 		sent[m.ID] = true
 	}
 	for _, k := range p.doubted {
@@ -154,7 +164,7 @@ func (p *plan) namedWaves(list *input.List, value func(input.Machine) string) ([
 	}
 	var values []string
 	var bad []input.BadRow
-	for _, m := range list.Machines {
+	for _, m := range machines {
 		switch v := value(m); {
 		case !sent[m.ID]:
 		case v == "":

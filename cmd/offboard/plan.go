@@ -28,6 +28,8 @@ type plan struct {
 	policy *policy
 	// leftOut are the machines that the list or the rules leave out.
 	leftOut []omitted
+	// agreed are the machines of the plan that is carried out; nil for a list.
+	agreed []input.Machine
 	// rows are the machines' places, in the order of the waves; nil without any.
 	rows map[string]int
 	// survey: the inventory is read whatever the rules ask.
@@ -100,6 +102,7 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 		return p, err
 	}
 	if f.planned != nil {
+		p.agreed = f.planned.list().Machines
 		if err := s.keepToPlan(list, &p, f, begun); err != nil {
 			return p, err
 		}
