@@ -77,7 +77,10 @@ type account struct {
 	failed   map[string]bool
 }
 
-func newAccount(b Budget) *account { return &account{Budget: b, failed: map[string]bool{}} }
+func newAccount(b Budget) *account {
+	b.Until = b.Until.Round(0) // the wall clock's: the other stands still while the machine sleeps
+	return &account{Budget: b, failed: map[string]bool{}}
+}
 
 // spend takes one request out of the budget, before anything is waited for. It
 // returns false when there is none left.

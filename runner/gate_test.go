@@ -159,3 +159,15 @@ func TestGateCountsPausesOnly(t *testing.T) {
 		}
 	})
 }
+
+// TestTimeOfABudgetIsTheWallClocks, which goes on while the machine sleeps.
+func TestTimeOfABudgetIsTheWallClocks(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	if a := newAccount(Budget{Until: now.Add(time.Hour)}); a.Until.String() != now.Round(0).Add(time.Hour).String() {
+		t.Errorf("%s", a.Until)
+	}
+	if a := newAccount(Budget{}); !a.Until.IsZero() {
+		t.Errorf("%s", a.Until)
+	}
+}
