@@ -114,6 +114,30 @@ func TestWaveIsConfirmedOnATerminal(t *testing.T) {
 	}
 }
 
+// TestNobodyTypes: a wave that nobody confirms ends with the run's time, or with the
+// run.
+func TestNobodyTypes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := stagedTenant(t, 4, -1)
+		defer v.close()
+		stdin, hangUp := io.Pipe()
+		defer hangUp.Close()
+		v.spoil = func(e *environment, _ *http.Transport) { e.interactive, e.stdin = true, stdin }
+		began := time.Now()
+		code, _, stderr := v.run(t.Context(), v.stagedRun("--wave-confirm", "--max-duration", "1h")...)
+		if took := time.Since(began); code != exitBudget || took.Round(time.Minute) != time.Hour || !strings.Contains(stderr, "nothing is begun after") {
+			t.Errorf("exit code %d after %s: %s", code, took, stderr)
+		}
+		ctx, stop := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Hour, func() { stop(interruption{os.Interrupt}) })
+		if code, _, stderr := v.run(ctx, "resume"); code != exitInterrupted {
+			t.Errorf("exit code %d: %s", code, stderr)
+		}
+		v.sent(2)
+	})
+}
+
 // TestWaveOfSleepers: a device that is off holds nothing up where others have acted,
 // but where nobody has been seen nothing has succeeded. One that comes back counts
 // until it has not been seen for two days again.
@@ -257,5 +281,27 @@ func TestRetryInAPause(t *testing.T) {
 		if looked.Load() != 5 {
 			t.Errorf("%d requests", looked.Load())
 		}
+	})
+}
+
+// TestLookIsRefusedBetweenWaves: who may no longer look does not begin a wave that
+// waits for success.
+func TestLookIsRefusedBetweenWaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := stagedTenant(t, 4, 24*time.Hour)
+		defer v.close()
+		if code, _, stderr := v.run(t.Context(), v.stagedRun("--wave-until-succeeded", "90%", "--max-duration", "1h")...); code != exitBudget {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		v.env["OFFBOARD_TOKEN"] = v.sim.IssueToken(simulator.TokenOptions{Life: 100 * time.Hour, Roles: []string{"Machine.Offboard"}})
+		if code, _, stderr := v.run(t.Context(), "resume"); code != exitSignIn {
+			t.Errorf("exit code %d: %s", code, stderr)
+		}
+		v.sent(2)
+		if code, _, stderr := v.run(t.Context(), "resume", "--approve-wave", "2"); code != exitOK {
+			t.Errorf("exit code %d: %s", code, stderr)
+		}
+		v.sent(4)
 	})
 }
