@@ -324,7 +324,7 @@ func (r *wavesResult) words() string {
 	}
 	s += fmt.Sprintf(" has ended; wave %d begins not before %s", r.Open+1, r.NextAt.UTC().Format(time.RFC3339))
 	if n := len(r.WaitingFor); n > 0 && r.WaitingFor[n-1] == "confirmation" {
-		s += ", and when somebody confirms it"
+		s += fmt.Sprintf(", and when somebody confirms it, on a terminal or by 'offboard resume --approve-wave %d'", r.Open+1)
 	}
 	return s + "."
 }
