@@ -15,6 +15,12 @@ func (r *Runner) between(ctx context.Context) error {
 	timed, cancel := r.account.timed(ctx)
 	defer cancel()
 	by, why, err := r.mayGoOn(timed)
+	for err == nil && r.hold.on() {
+		// Whoever pauses a run wants no wave begun; afterwards all is asked again.
+		if err = r.hold.wait(timed); err == nil {
+			by, why, err = r.mayGoOn(timed)
+		}
+	}
 	switch {
 	case err == nil:
 		return r.release(by, why)
@@ -34,7 +40,8 @@ func (r *Runner) between(ctx context.Context) error {
 func (r *Runner) mayGoOn(ctx context.Context) (by, why string, err error) {
 	w := r.c.Waves
 	next := w.Progress.Open + 1
-	if w.Progress.Approved >= next {
+	approved := w.Progress.Approved >= next
+	if approved && !w.Progress.ApprovedAt.Before(w.Progress.Ended) {
 		return w.Progress.ApprovedBy, "approved", nil
 	}
 	if r.account.spent() {
@@ -46,6 +53,9 @@ func (r *Runner) mayGoOn(ctx context.Context) (by, why string, err error) {
 	}
 	if why != "" {
 		return "", "", fmt.Errorf("%w in wave %d: %s", ErrFailures, next-1, why)
+	}
+	if approved { // by somebody who had not seen all of the wave before
+		return w.Progress.ApprovedBy, "approved", nil
 	}
 	paused := w.Progress.Ended.Add(w.Pause)
 	if err := r.waitUntil(ctx, paused, "the pause"); err != nil {

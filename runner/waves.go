@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,9 @@ type Waves struct {
 	// does as soon as every action has ended.
 	Timeout           time.Duration
 	OnTimeoutContinue bool
+	// Failures is what a wave, over all runs, may have for another to follow. The
+	// limit of the run's budget holds beside it. Nil: any number.
+	Failures *FailureLimit
 	// Confirm asks a person whether the next wave may begin, and returns who
 	// said so, or an error that is [ErrWaveUnconfirmed]. Nil: nobody is asked.
 	Confirm func(context.Context, NextWave) (who string, err error)
@@ -77,7 +81,8 @@ type WaveProgress struct {
 	Open  int       `json:"open"`           // the newest wave that was released; the first is 1
 	Ended time.Time `json:"ended,omitzero"` // when it did, zero while it is being sent
 	// Approved is the wave that a person has said may begin as soon as the one
-	// before has ended, whatever else is asked for.
+	// before has ended, whatever else is asked for; but if that had not ended when
+	// they said so, its failures are looked at still.
 	Approved   int           `json:"approved,omitempty"`
 	ApprovedBy string        `json:"approved_by,omitempty"`
 	ApprovedAt time.Time     `json:"approved_at,omitzero"`
@@ -213,7 +218,8 @@ func (r *Runner) waveFailures() (string, error) {
 			refused++
 		}
 	}
-	return r.account.Failures.exceeded(refused, outcomes, "in the wave"), nil
+	why := r.account.Failures.exceeded(refused, outcomes, "in the wave")
+	return cmp.Or(why, w.Failures.exceeded(refused, outcomes, "in the wave")), nil
 }
 
 // toSend counts the machines of a wave that are left to send.

@@ -85,6 +85,7 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 		return p, err
 	}
 	p.rules.Policy = p.policy.mark()
+	p.rules.Waves.bound(&f.budgetFlags)
 	var begun bool
 	if f.planned != nil {
 		if begun, err = f.planned.current(p.existing, s.appID, time.Now()); err != nil {

@@ -147,6 +147,9 @@ func (r result) write(w io.Writer, form string, counts stateCounts, resume strin
 	}
 	if r.Waves != nil {
 		words += "\n" + r.Waves.words()
+		if n := r.Waves.unconfirmed(); n > 0 && !strings.Contains(resume, "--approve-wave") {
+			resume += fmt.Sprintf(" --approve-wave=%d", n)
+		}
 	}
 	if r.Aborted != nil {
 		words += "\n" + r.Aborted.words()

@@ -103,8 +103,13 @@ type waveTerms struct {
 // machine stays in its wave whatever becomes of the others.
 type waveRules struct {
 	waveTerms
-	Waves    []wave              `json:"waves"`
-	Progress runner.WaveProgress `json:"progress"`
+	// MaxFailures with MinSample is the --max-failures that the campaign was begun
+	// with: how many refusals a wave may have for another to follow, whoever
+	// resumes. "": any number.
+	MaxFailures string              `json:"max_failures,omitempty"`
+	MinSample   int                 `json:"max_failures_min_sample,omitempty"`
+	Waves       []wave              `json:"waves"`
+	Progress    runner.WaveProgress `json:"progress"`
 }
 
 // wave is one of them: the machines up to a row, behind those of the wave before.
@@ -137,6 +142,13 @@ func (w *waveRules) kept(now *waveRules) (*waveRules, error) {
 	return w, nil
 }
 
+// bound keeps the first limit of refusals that a run is given.
+func (w *waveRules) bound(f *budgetFlags) {
+	if w != nil && w.MaxFailures == "" && f.maxFailures != "" {
+		w.MaxFailures, w.MinSample = f.maxFailures, f.minSample
+	}
+}
+
 func (w *waveRules) last() []int {
 	rows := make([]int, len(w.Waves))
 	for i, one := range w.Waves {
@@ -152,13 +164,17 @@ func (s *session) waves(c *journal.Campaign) (*runner.Waves, error) {
 		return nil, err
 	}
 	w := agreed.Waves
+	failures, err := (&budgetFlags{maxFailures: w.MaxFailures, minSample: w.MinSample}).failureLimit()
+	if err != nil {
+		return nil, err
+	}
 	r := &runner.Waves{
 		Last: w.last(), Pause: time.Duration(w.Pause), UntilSucceeded: w.UntilSucceeded,
 		Timeout: time.Duration(w.Timeout), OnTimeoutContinue: w.UntilSucceeded > 0 && w.OnTimeout != onTimeoutStop,
-		Progress: w.Progress,
-		Keep:     func(p runner.WaveProgress) error { return keepProgress(c, p) },
-		Record:   c,
-		Owner:    func(name string) (runner.Followed, error) { return s.journal.Campaign(name) },
+		Failures: failures, Progress: w.Progress,
+		Keep:   func(p runner.WaveProgress) error { return keepProgress(c, p) },
+		Record: c,
+		Owner:  func(name string) (runner.Followed, error) { return s.journal.Campaign(name) },
 	}
 	if w.Confirm {
 		r.Confirm = s.app.confirmWave

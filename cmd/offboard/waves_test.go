@@ -55,13 +55,13 @@ func TestFailingWaveHoldsTheNext(t *testing.T) {
 			if code != exitGuard || !strings.Contains(stderr, "wave ") {
 				t.Fatalf("exit code %d: %s", code, stderr)
 			}
-			args = []string{"resume", "--max-failures", "5"}
+			args = []string{"resume"}
 			if strings.Contains(stderr, "--approve-wave=3") {
 				break
 			}
 		}
 		v.sent(190)
-		if code, _, stderr := v.run(t.Context(), "resume", "--approve-wave", "3", "--max-failures", "5"); code != exitRejected {
+		if code, _, stderr := v.run(t.Context(), "resume", "--approve-wave", "3"); code != exitRejected {
 			t.Fatalf("exit code %d: %s", code, stderr)
 		}
 		v.sent(290)

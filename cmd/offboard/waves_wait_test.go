@@ -214,6 +214,10 @@ func TestDoorBetweenWaves(t *testing.T) {
 		}
 		<-time.After(3 * time.Hour)
 		v.sent(2)
+		r = result{}
+		if err := json.Unmarshal([]byte(ask("status", "--output", "json")), &r); err != nil || r.Waves == nil || r.Waves.Open != 1 {
+			t.Errorf("wave %+v was released while the run is paused: %v", r.Waves, err)
+		}
 		ask("unpause")
 		<-time.After(time.Hour) // of the second pause
 		v.sent(4)
