@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"offboard/defender"
 )
 
 // Surveyed is a machine as a survey counts it.
@@ -14,18 +16,19 @@ type Surveyed struct {
 
 // Survey counts what a change board asks of the machines that would be sent.
 type Survey struct {
-	Machines   int     `json:"machines"`
-	NotSeen    int     `json:"not_seen"`   // the inventory does not show them
-	SeenAwake  int     `json:"seen_48h"`   // they act within minutes
-	Servers    int     `json:"servers"`    // by platform
-	HighValue  int     `json:"high_value"` // marked so in Defender
-	NotWindows int     `json:"not_windows"`
-	Managed    int     `json:"managed"` // a management policy may onboard them again
-	Duplicates int     `json:"duplicates"`
-	ByOS       []Share `json:"by_os"`
-	ByGroup    []Share `json:"by_group"`
-	ByOwner    []Share `json:"by_owner"`
-	ByManager  []Share `json:"by_manager"`
+	Machines     int     `json:"machines"`
+	NotSeen      int     `json:"not_seen"`   // the inventory does not show them
+	SeenAwake    int     `json:"seen_48h"`   // they act within minutes
+	Servers      int     `json:"servers"`    // by platform
+	HighValue    int     `json:"high_value"` // marked so in Defender
+	NotWindows   int     `json:"not_windows"`
+	NotOnboarded int     `json:"not_onboarded"` // the inventory shows no sensor to stop
+	Managed      int     `json:"managed"`       // a management policy may onboard them again
+	Duplicates   int     `json:"duplicates"`
+	ByOS         []Share `json:"by_os"`
+	ByGroup      []Share `json:"by_group"`
+	ByOwner      []Share `json:"by_owner"`
+	ByManager    []Share `json:"by_manager"`
 }
 
 // Share is how many machines have something in common.
@@ -63,7 +66,7 @@ func (s *Survey) count(f Facts, now time.Time) {
 		n  *int
 	}{
 		{f.Awake(now), &s.SeenAwake}, {f.Server(), &s.Servers}, {f.HighValue(), &s.HighValue},
-		{!f.Windows(), &s.NotWindows}, {f.Managed(), &s.Managed}, {f.Duplicate(), &s.Duplicates},
+		{!f.Windows(), &s.NotWindows}, {f.Onboarding != defender.Onboarded, &s.NotOnboarded}, {f.Managed(), &s.Managed}, {f.Duplicate(), &s.Duplicates},
 	} {
 		if c.is {
 			*c.n++

@@ -23,55 +23,83 @@ type approval struct {
 func approvalPath(planPath string) string { return planPath + ".approval.json" }
 
 func (a *app) approveCommand() *cobra.Command {
-	return &cobra.Command{
+	var sha256 string
+	cmd := &cobra.Command{
 		Use:   "approve PLAN",
 		Short: "Approve a plan that somebody else has made",
-		Long: `Writes PLAN.approval.json, which 'run --plan' reports and the campaign keeps. The
-account that made the plan cannot approve it, by name and by the owner of the
-files.
+		Long: `Writes PLAN.approval.json, which says who approved the plan with which SHA-256.
+'run --plan' reports it and the campaign keeps it; a plan that was changed since
+is refused. The account that made the plan cannot approve it: neither by its
+name, nor as the owner of both files where the system tells who owns a file.
 
-An approval is as good as the accounts of the host: whoever can become another
-account, or give a file to one, can approve for it.`,
-		Example: "  offboard plan approve plan.json",
-		Args:    exactArgs(1),
+It is a record, and no signature. Whoever can become another account, give a file
+to one, or write into the plan's directory can make one; whoever keeps the plan's
+SHA-256 elsewhere, as in the ticket, and gives it to --plan-sha256 depends on
+none of them.`,
+		Example: `  offboard plan approve plan.json
+  offboard plan approve plan.json --plan-sha256 3f9a...`,
+		Args: exactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			who, err := approve(args[0], operator(), fileOwner)
+			k, given, err := approve(args[0], sha256, operator(), fileOwner)
 			if err == nil {
-				_, err = fmt.Fprintf(a.env.stdout, "Plan %s approved by %s.\n", who.PlanSHA256, who.Approver)
+				_, err = fmt.Fprintf(a.env.stdout, "Approved by %s: campaign %q, %s to be sent, made by %s, expires %s.\nSHA-256 %s\n",
+					given.Approver, k.Campaign, plural(len(k.Machines), "machine"), k.MadeBy, k.ExpiresAt.Format(time.RFC3339), given.PlanSHA256)
 			}
 			return err
 		},
 	}
+	cmd.Flags().StringVar(&sha256, "plan-sha256", "", "refuse any plan but the one with this `hash`")
+	return cmd
 }
 
 // owner names the account that a file belongs to, "" where that is not known.
 type owner func(path string) (string, error)
 
-// approve records that an account agrees to a plan.
-func approve(path, who string, of owner) (approval, error) {
+// approve records that an account agrees to a plan; want, if not empty, is the
+// hash that it has to have.
+func approve(path, want, who string, of owner) (planFile, approval, error) {
 	k, sum, err := readPlan(path)
 	if err != nil {
-		return approval{}, err
+		return k, approval{}, err
 	}
 	g := approval{PlanSHA256: sum, Approver: who, At: time.Now().UTC().Truncate(time.Second)}
-	if sameAccount(k.MadeBy, who) {
-		return g, guardError("have another account approve it", "%s made the plan and cannot approve it", k.MadeBy)
+	if err := meant(path, sum, want); err != nil {
+		return k, g, err
 	}
+	if g.At.After(k.ExpiresAt) {
+		return k, g, guardError("plan again", "the plan has expired at %s", k.ExpiresAt.Format(time.RFC3339))
+	}
+	if err := byAnother(k, g); err != nil {
+		return k, g, err
+	}
+	return k, g, g.write(path, of)
+}
+
+// byAnother refuses an approval by whoever made the plan, and by nobody.
+func byAnother(k planFile, g approval) error {
+	if g.Approver == "" || sameAccount(k.MadeBy, g.Approver) {
+		return guardError("have another account approve it", "%s made the plan and cannot approve it", k.MadeBy)
+	}
+	return nil
+}
+
+// write keeps the approval beside the plan.
+func (g approval) write(path string, of owner) error {
 	b, err := json.Marshal(g)
 	if err != nil {
-		return g, err
+		return err
 	}
 	if err := replaceFile(approvalPath(path), append(b, '\n')); err != nil {
-		return g, err
+		return err
 	}
 	// The maker has to be able to read it; it is no secret.
 	if err := os.Chmod(approvalPath(path), 0o644); err != nil { //nolint:gosec // see above
-		return g, err
+		return err
 	}
 	if err := differentOwners(path, of); err != nil {
-		return g, errors.Join(err, os.Remove(approvalPath(path)))
+		return errors.Join(err, os.Remove(approvalPath(path)))
 	}
-	return g, nil
+	return nil
 }
 
 // sameAccount compares account@host by the account, whatever the host: a plan
@@ -97,14 +125,15 @@ func differentOwners(path string, of owner) error {
 	return nil
 }
 
-// readApproval returns the approval of a plan. Without one the error is
-// [fs.ErrNotExist]; one that is not for this plan, or not by another account, is
-// refused.
-func readApproval(planPath string) (approval, error) { return readApprovalOf(planPath, fileOwner) }
+// maxApproval bounds an approval in bytes.
+const maxApproval = 1 << 16
 
-func readApprovalOf(planPath string, of owner) (approval, error) {
+// readApproval returns the approval of the plan that was read, with its hash, from
+// a path. Without one the error is [fs.ErrNotExist]; one that is of another plan,
+// or not by another account, is refused.
+func readApproval(planPath string, k planFile, sum string, of owner) (approval, error) {
 	var g approval
-	b, err := os.ReadFile(approvalPath(planPath))
+	b, err := readUpTo(approvalPath(planPath), maxApproval)
 	if errors.Is(err, fs.ErrNotExist) {
 		return g, err
 	}
@@ -114,14 +143,11 @@ func readApprovalOf(planPath string, of owner) (approval, error) {
 	if err != nil {
 		return g, usageError("%s is no approval: %w", approvalPath(planPath), err)
 	}
-	k, sum, err := readPlan(planPath)
-	switch {
-	case err != nil:
-		return g, err
-	case !strings.EqualFold(sum, g.PlanSHA256):
+	if !strings.EqualFold(sum, g.PlanSHA256) {
 		return g, guardError("have the plan approved, or remove the approval", "%s approves another plan", approvalPath(planPath))
-	case g.Approver == "" || sameAccount(k.MadeBy, g.Approver):
-		return g, guardError("have another account approve it", "%s made the plan and cannot approve it", k.MadeBy)
+	}
+	if err := byAnother(k, g); err != nil {
+		return g, err
 	}
 	return g, differentOwners(planPath, of)
 }

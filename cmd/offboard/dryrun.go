@@ -12,6 +12,7 @@ import (
 	"offboard/input"
 	"offboard/journal"
 	"offboard/limiter"
+	"offboard/runner"
 )
 
 // rehearsal is what --dry-run prints with --output json.
@@ -29,6 +30,8 @@ type rehearsal struct {
 	TenantListed bool        `json:"tenant_listed"`
 	EndsAt       time.Time   `json:"ends_at"`
 	Policy       *policyMark `json:"policy,omitempty"`
+	// Drifted are of those left out; see [plan.check].
+	Drifted []runner.Drift `json:"drifted,omitempty"`
 	// Waves are in the order in which they would be sent.
 	Waves []plannedWave `json:"waves,omitempty"`
 }
@@ -80,8 +83,7 @@ func (a *app) dryRun(ctx context.Context, list *input.List, f *runFlags) error {
 		DryRun: true, Campaign: f.campaign, TenantID: s.tenant.ID, Journal: s.path,
 		WouldSend: []string{}, SendAgain: endedOf(p.again), EndedBefore: endedOf(p.before), LeftOut: leftOuts(p), TenantListed: !p.blind,
 		Duplicates: list.Duplicates, BadRows: list.BadRows, EndsAt: time.Now().Add(takes).UTC().Truncate(time.Second),
-		Waves:  waves,
-		Policy: p.policy.mark(),
+		Drifted: p.drifted, Waves: waves, Policy: p.policy.mark(),
 	}
 	for _, m := range p.send {
 		r.WouldSend = append(r.WouldSend, m.ID)

@@ -36,6 +36,9 @@ type plan struct {
 	survey bool
 	// inventory is what was read of it.
 	inventory runner.Inventory
+	// drifted are machines of the plan that is carried out which are not sent,
+	// because they have changed since it was made.
+	drifted []runner.Drift
 }
 
 // omitted is a machine of the list that is not to be sent, and why.
@@ -104,7 +107,7 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 	}
 	if f.planned != nil {
 		p.agreed = f.planned.list().Machines
-		if err := s.keepToPlan(list, &p, f, begun); err != nil {
+		if err := s.keepToPlan(list, &p, f.planned, begun); err != nil {
 			return p, err
 		}
 	}
@@ -170,6 +173,9 @@ func (p plan) check(list *input.List, f *runFlags) error {
 	}
 	n := len(p.send)
 	switch {
+	case len(p.drifted) > 0 && f.onDrift != leaveOut:
+		return guardError("plan again, or give --on-drift leave-out to go on without them",
+			"%s of the plan changed since it was made, the first is %s (%s); nothing was sent", plural(len(p.drifted), "machine"), p.drifted[0].MachineID, p.drifted[0].Reason)
 	case p.uninformed:
 		return uninformedError(runner.ErrTenantUnread)
 	case p.blind && f.again:

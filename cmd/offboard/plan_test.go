@@ -80,24 +80,46 @@ func TestPlanExpires(t *testing.T) {
 func TestApprovalOfAnotherAccount(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "plan.json")
-	sum, err := planFile{Schema: planSchema, MadeBy: "ann@here", Campaign: "c", TenantID: "t"}.write(path)
+	k := planFile{Schema: planSchema, MadeBy: "ann@here", Campaign: "c", TenantID: "t", ExpiresAt: time.Now().Add(time.Hour)}
+	sum, err := k.write(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	approve := func(who string, of owner) error { _, _, err := approve(path, sum, who, of); return err }
 	apart := func(p string) (string, error) { return p, nil }
-	if _, err := approve(path, "ANN@there", apart); codeOf(err) != exitGuard {
+	if err := approve("ANN@there", apart); codeOf(err) != exitGuard {
 		t.Errorf("by the maker: %v", err)
 	}
-	if _, err := approve(path, "bob@here", func(string) (string, error) { return "7", nil }); codeOf(err) != exitGuard {
+	if err := approve("bob@here", func(string) (string, error) { return "7", nil }); codeOf(err) != exitGuard {
 		t.Errorf("by the owner: %v", err)
 	}
-	if _, err := readApprovalOf(path, apart); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := readApproval(path, k, sum, apart); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without: %v", err)
 	}
-	if g, err := approve(path, "bob@here", apart); err != nil || g.PlanSHA256 != sum {
-		t.Errorf("by another: %+v, %v", g, err)
+	if err := approve("bob@here", apart); err != nil {
+		t.Errorf("by another: %v", err)
 	}
-	if g, err := readApprovalOf(path, apart); err != nil || g.Approver != "bob@here" {
+	if g, err := readApproval(path, k, sum, apart); err != nil || g.Approver != "bob@here" || g.PlanSHA256 != sum {
 		t.Errorf("read: %+v, %v", g, err)
+	}
+
+	// What was changed since is another plan.
+	k.Comment = "another"
+	changed, err := k.write(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readApproval(path, k, changed, apart); codeOf(err) != exitGuard {
+		t.Errorf("changed since: %v", err)
+	}
+	if err := approve("bob@here", apart); codeOf(err) != exitGuard {
+		t.Errorf("with the hash of the one before: %v", err)
+	}
+	k.ExpiresAt = time.Now().Add(-time.Hour)
+	if sum, err = k.write(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := approve("bob@here", apart); codeOf(err) != exitGuard || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("expired: %v", err)
 	}
 }

@@ -1,19 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"offboard/input"
-	"offboard/journal"
 	"offboard/runner"
 )
 
@@ -62,6 +60,20 @@ type planMachine struct {
 	Reason   string        `json:"reason,omitempty"`  // why it is left out
 	Campaign string        `json:"campaign,omitempty"`
 	Known    *runner.Facts `json:"known"` // null: not seen in the inventory
+	// Offboarding is what is known to have been asked for before: nil: nothing.
+	Offboarding *planOffboarding `json:"offboarding,omitempty"`
+}
+
+// planOffboarding is an offboarding that is under way, or how one ended.
+type planOffboarding struct {
+	State    string    `json:"state"`               // the journal's, or the action's status where only the tenant knows
+	Campaign string    `json:"campaign,omitempty"`  // "": of nobody that the journal knows
+	ActionID string    `json:"action_id,omitempty"` // where only the tenant knows
+	Since    time.Time `json:"since"`
+}
+
+func (o planOffboarding) String() string {
+	return strings.TrimSpace(o.State+" "+o.Campaign) + " since " + o.Since.Format(time.RFC3339)
 }
 
 // makePlan writes down what was decided.
@@ -119,10 +131,19 @@ func (p plan) machine(m input.Machine, l leftOut) planMachine {
 		facts := runner.FactsOf(record)
 		k.Known = &facts
 	}
-	if a, ok := p.standing[k.ID]; ok {
-		k.Reason += " (" + a.Status + ")"
-	}
+	k.Offboarding = p.offboarding(k.ID)
 	return k
+}
+
+// offboarding is what the journal knows of a machine, and what else the tenant does.
+func (p plan) offboarding(machineID string) *planOffboarding {
+	if l, ok := p.recorded[machineID]; ok {
+		return &planOffboarding{State: l.State.String(), Campaign: l.Campaign, Since: l.Updated.UTC()}
+	}
+	if a, ok := p.standing[machineID]; ok {
+		return &planOffboarding{State: a.Status, ActionID: a.ID, Since: a.Created.UTC()}
+	}
+	return nil
 }
 
 // list is the plan as a list that a run reads.
@@ -142,6 +163,13 @@ func (m planMachine) row() input.Machine {
 
 func (k planFile) encode() ([]byte, error) {
 	b, err := json.MarshalIndent(k, "", "  ")
+	if err == nil && bytes.Contains(b, []byte(`\ufffd`)) {
+		// Made of what is no UTF-8, and spelled otherwise once it has been read.
+		var again planFile
+		if err = json.Unmarshal(b, &again); err == nil {
+			b, err = json.MarshalIndent(again, "", "  ")
+		}
+	}
 	return append(b, '\n'), err
 }
 
@@ -180,63 +208,4 @@ func sumOf(b []byte) string {
 func fileSHA256(path string) (string, error) {
 	b, err := os.ReadFile(path) //nolint:gosec // the operator names it
 	return sumOf(b), err
-}
-
-// readPlan reads a plan and its hash.
-func readPlan(path string) (planFile, string, error) {
-	var k planFile
-	b, err := os.ReadFile(path) //nolint:gosec // the operator names it
-	if err != nil {
-		return k, "", usageError("--plan: %w", err)
-	}
-	if err := json.Unmarshal(b, &k); err != nil {
-		return k, "", usageError("%s is no plan: %w", path, err)
-	}
-	if k.Schema != planSchema {
-		return k, "", usageError("%s is a plan of schema %d; this offboard reads %d: plan again", path, k.Schema, planSchema)
-	}
-	return k, sumOf(b), k.validate(path)
-}
-
-var machineID = regexp.MustCompile(`^[0-9a-f]{40}$`)
-
-// validate refuses what no plan of ours says.
-func (k planFile) validate(path string) error {
-	seen := map[string]bool{}
-	for _, m := range append(append([]planMachine{}, k.Machines...), k.LeftOut...) {
-		if !machineID.MatchString(m.ID) || seen[m.ID] {
-			return usageError("%s is no plan: it names machine %q twice, or it is no machine id", path, m.ID)
-		}
-		seen[m.ID] = true
-	}
-	if k.Campaign == "" || k.TenantID == "" {
-		return usageError("%s is no plan: it names no campaign or no tenant", path)
-	}
-	return nil
-}
-
-// bound refuses a plan that was made for somewhere else.
-func (k planFile) bound(t journal.Tenant) error {
-	if t.ID != "" && !strings.EqualFold(t.ID, k.TenantID) || t.Cloud != k.Cloud {
-		return guardError("plan again for this tenant", "the plan is for tenant %s of %s, not for %s of %s; nothing was sent", k.TenantID, k.Cloud, t.ID, t.Cloud)
-	}
-	return nil
-}
-
-// unchanged refuses a plan whose list has another content by now. A list that
-// has gone is none the worse: the plan has all of it.
-func (k planFile) unchanged() error {
-	if k.List.SHA256 == "" || k.List.Path == "-" {
-		return nil
-	}
-	sum, err := fileSHA256(k.List.Path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("the plan's list: %w", err)
-	case sum != k.List.SHA256:
-		return guardError("plan again", "the list %s has changed since the plan was made; nothing was sent", k.List.Path)
-	}
-	return nil
 }

@@ -19,6 +19,9 @@ import (
 // planRunFlags carry out a plan instead of a list.
 type planRunFlags struct{ planPath, planSHA256, onDrift string }
 
+// leaveOut of --on-drift goes on without what has drifted.
+const leaveOut = "leave-out"
+
 func (f *planRunFlags) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&f.planPath, "plan", "", "carry out the plan in this `file`, instead of a list")
 	fs.StringVar(&f.planSHA256, "plan-sha256", "", "refuse any plan but the one with this `hash`")
@@ -39,7 +42,7 @@ type planMark struct {
 
 func (f *planRunFlags) validate() error {
 	switch {
-	case f.onDrift != "refuse" && f.onDrift != "leave-out":
+	case f.onDrift != "refuse" && f.onDrift != leaveOut:
 		return usageError("--on-drift %q is not refuse or leave-out", f.onDrift)
 	case f.planPath == "" && (f.planSHA256 != "" || f.onDrift != "refuse"):
 		return usageError("--plan-sha256 and --on-drift go with --plan")
@@ -76,11 +79,11 @@ func (a *app) runPlan(cmd *cobra.Command, args []string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.planSHA256 != "" && !strings.EqualFold(f.planSHA256, sum) {
-		return guardError("take the plan that was meant", "%s has the SHA-256 %s, not that of --plan-sha256; nothing was sent", f.planPath, sum)
+	if err := meant(f.planPath, sum, f.planSHA256); err != nil {
+		return err
 	}
 	mark := planMark{SHA256: sum}
-	if mark.ApprovedBy, err = a.approver(f.planPath); err != nil {
+	if mark.ApprovedBy, err = approver(f.planPath, k, sum); err != nil {
 		return err
 	}
 	f.planned, f.survey, f.campaign, f.comment = &planned{k, mark}, true, k.Campaign, k.Comment
@@ -92,13 +95,22 @@ func (a *app) runPlan(cmd *cobra.Command, args []string, f *runFlags) error {
 	}
 	a.log.Info().Str("plan", f.planPath).Str("sha256", sum).Int("machines", len(k.Machines)).
 		Str("made_by", k.MadeBy).Str("approved_by", mark.ApprovedBy).Msg("plan read")
+	a.unguarded(f, k)
 	return a.runMachines(cmd, k.list(), f)
+}
+
+// meant refuses another plan than the one whose hash was given.
+func meant(path, sum, want string) error {
+	if want == "" || strings.EqualFold(want, sum) {
+		return nil
+	}
+	return guardError("take the plan that was meant", "%s has the SHA-256 %s, not that of --plan-sha256; nothing was sent", path, sum)
 }
 
 // approver is who approved the plan, "" if nobody did. An approval that does
 // not hold stops the run.
-func (a *app) approver(path string) (string, error) {
-	approved, err := readApproval(path)
+func approver(path string, k planFile, sum string) (string, error) {
+	approved, err := readApproval(path, k, sum, fileOwner)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -125,20 +137,15 @@ func (pl *planned) current(c *journal.Campaign, appID string, now time.Time) (be
 }
 
 // keepToPlan compares what was found now with what was planned. Nothing is ever
-// added; what has drifted is refused or left out.
-func (s *session) keepToPlan(list *input.List, p *plan, f *runFlags, begun bool) error {
-	drifts, err := s.drifts(p, f.planned, begun)
-	if err != nil || len(drifts) == 0 {
+// added; what has drifted is not sent, and [plan.check] refuses it unless it may be left out.
+func (s *session) keepToPlan(list *input.List, p *plan, pl *planned, begun bool) (err error) {
+	if p.drifted, err = s.drifts(p, pl, begun); err != nil {
 		return err
 	}
-	for _, d := range drifts {
+	for _, d := range p.drifted {
 		s.app.log.Warn().Str("machine_id", d.MachineID).Str("name", d.Name).Msg("drifted: " + d.Reason)
 	}
-	if f.onDrift != "leave-out" {
-		return guardError("plan again, or give --on-drift leave-out to go on without them",
-			"%s of the plan changed since it was made, the first is %s (%s); nothing was sent", plural(len(drifts), "machine"), drifts[0].MachineID, drifts[0].Reason)
-	}
-	p.leave(list, drifts)
+	p.leave(list, p.drifted)
 	return nil
 }
 
@@ -153,6 +160,10 @@ func (s *session) drifts(p *plan, pl *planned, begun bool) ([]runner.Drift, erro
 	for _, m := range p.leftOut {
 		rule[m.ID] = m.reason
 	}
+	before := map[string]journal.Live{} // ended in another campaign
+	for _, k := range p.before {
+		before[k.machine.ID] = k.Live
+	}
 	var all []runner.Drift
 	for _, m := range pl.Machines {
 		now := runner.Found{Rule: rule[m.ID], IncludeNotOnboarded: p.rules.IncludeNotOnboarded}
@@ -160,6 +171,8 @@ func (s *session) drifts(p *plan, pl *planned, begun bool) ([]runner.Drift, erro
 			if begun && l.Campaign == pl.Campaign {
 				continue // by this plan
 			}
+			now.Live = &l
+		} else if l, ok := before[m.ID]; ok && !m.Offboarding.is(l) {
 			now.Live = &l
 		}
 		if record, ok := p.inventory.Records[m.ID]; ok {
@@ -173,6 +186,11 @@ func (s *session) drifts(p *plan, pl *planned, begun bool) ([]runner.Drift, erro
 		}
 	}
 	return all, nil
+}
+
+// is says whether the plan knew of what the journal has.
+func (o *planOffboarding) is(l journal.Live) bool {
+	return o != nil && o.Campaign == l.Campaign && o.State == l.State.String() && o.Since.Equal(l.Updated)
 }
 
 // leave takes drifted machines out of what would be sent, settled or adopted.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"offboard/defender"
@@ -21,9 +22,12 @@ type preview struct {
 	before   []known                           // of send, those that ended in another campaign
 	adopted  []input.Machine                   // with an action in the tenant that stands
 	leaving  []journal.Standing                // planned in the campaign, and no longer on the list
-	standing map[string]defender.MachineAction // of the adopted
+	standing map[string]defender.MachineAction // of the adopted and of those left out
 	// blind: the tenant's actions may not be listed, so adopted is empty.
 	blind bool
+	// recorded is what the journal has of machines, whether they are of the list
+	// or not.
+	recorded map[string]journal.Live
 	// past are actions of the machines of again that are over, by machine.
 	past map[string][]string
 }
@@ -58,7 +62,16 @@ func (s *session) preview(ctx context.Context, list *input.List, leftOut []omitt
 		p.sort(m, l, ok, renews, n)
 	}
 	p.leaving = notListed(planned, list, leftOut)
-	return p, s.previewTenant(ctx, &p, n)
+	p.recorded = maps.Clone(n.ended)
+	maps.Copy(p.recorded, records)
+	wanted := make(map[string]bool, len(list.Machines)+len(leftOut))
+	for _, m := range p.send {
+		wanted[m.ID] = true
+	}
+	for _, m := range leftOut { // for whoever asks what became of them
+		wanted[m.ID] = true
+	}
+	return p, s.previewTenant(ctx, &p, wanted, n)
 }
 
 func (p *preview) sort(m input.Machine, l journal.Live, ok, renews bool, n *renewal) {
@@ -84,16 +97,12 @@ func (p *preview) sort(m input.Machine, l journal.Live, ok, renews bool, n *rene
 }
 
 // previewTenant takes out what another host has sent.
-func (s *session) previewTenant(ctx context.Context, p *preview, n *renewal) error {
+func (s *session) previewTenant(ctx context.Context, p *preview, wanted map[string]bool, n *renewal) error {
 	if len(p.send) == 0 {
 		return nil
 	}
 	if err := s.openLists(); err != nil {
 		return err
-	}
-	wanted := make(map[string]bool, len(p.send))
-	for _, m := range p.send {
-		wanted[m.ID] = true
 	}
 	tenant, err := s.directory.ReadTenant(ctx, func(id string) bool { return wanted[id] })
 	if errors.Is(err, runner.ErrTenantUnread) {
