@@ -1,8 +1,10 @@
 package runner_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"offboard/defender"
 	"offboard/runner"
@@ -59,4 +61,54 @@ func TestPagesSlide(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestInventorySlides: while the inventory is read, records come and go, and rows
+// repeat or slide below the reader. No machine is counted twice, and one that was
+// missed is not seen, whatever else is known; the last case shows that one can be.
+func TestInventorySlides(t *testing.T) {
+	t.Parallel()
+	const machines = defender.MaxPage + 300
+	for name, c := range map[string]struct{ vanish, appear, seen int }{
+		"still":                           {seen: machines},
+		"rows come":                       {appear: 150, seen: machines},
+		"rows go":                         {vanish: 200, seen: machines},
+		"more rows go than we read twice": {vanish: 250, seen: machines - 50},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				list := &slidingInventory{vanish: c.vanish, appear: c.appear}
+				for i := range machines {
+					list.rows = append(list.rows, defender.Machine{ID: id(i), OnboardingStatus: defender.Onboarded})
+				}
+				d := runner.NewDirectory(list, newLimiter(t), time.Minute, nil)
+				got, err := d.ReadInventory(t.Context(), func(defender.Machine) bool { return true })
+				if err != nil || len(got.Records) != c.seen || got.Onboarded != c.seen {
+					t.Errorf("%d records, %d onboarded, %v; want %d", len(got.Records), got.Onboarded, err, c.seen)
+				}
+			})
+		})
+	}
+}
+
+// slidingInventory changes after its first page.
+type slidingInventory struct {
+	runner.Lists
+
+	rows           []defender.Machine
+	vanish, appear int
+}
+
+func (s *slidingInventory) Machines(_ context.Context, _ defender.MachineFilter, p defender.Page) (defender.MachinePage, error) {
+	from := min(p.Skip, len(s.rows))
+	page := s.rows[from:min(from+p.Top, len(s.rows))]
+	if p.Skip == 0 {
+		came := make([]defender.Machine, s.appear)
+		for i := range came { // they were read already, and are read again
+			came[i] = s.rows[i]
+		}
+		s.rows = append(came, s.rows[s.vanish:]...)
+	}
+	return defender.MachinePage{Items: page, Received: len(page)}, nil
 }

@@ -182,7 +182,7 @@ func (r planReport) writeMarkdown(w io.Writer) error {
 		markdownRow(&b, l.what, l.text)
 	}
 	if r.Run != "" {
-		markdownRow(&b, "To carry it out", r.Run)
+		fmt.Fprintf(&b, "\nTo carry it out:\n\n```sh\n%s\n```\n", r.Run)
 	}
 	b.WriteString("\n")
 	markdownRow(&b, planColumns...)

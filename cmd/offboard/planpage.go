@@ -169,7 +169,9 @@ func doubtful(all []planMachine) (n int) {
 // most is how many shares a page names.
 const most = 5
 
-func largest(shares []runner.Share) string {
+func largest(shares []runner.Share) string { return strings.Join(shareWords(shares), ", ") }
+
+func shareWords(shares []runner.Share) []string {
 	var parts []string
 	others := 0
 	for i, s := range shares {
@@ -181,12 +183,12 @@ func largest(shares []runner.Share) string {
 		if name == "" {
 			name = "not known"
 		}
-		parts = append(parts, name+" "+grouped(s.Machines))
+		parts = append(parts, fmt.Sprintf("%s (%s)", name, grouped(s.Machines)))
 	}
 	if others > 0 {
-		parts = append(parts, "others "+grouped(others))
+		parts = append(parts, fmt.Sprintf("others (%s)", grouped(others)))
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }
 
 // reasonsOf counts why machines are left out.
@@ -198,5 +200,5 @@ func reasonsOf(out []planMachine) string {
 	for _, m := range out {
 		all = append(all, runner.Surveyed{Owner: m.Reason})
 	}
-	return ": " + largest(runner.SurveyOf(all, time.Time{}).ByOwner)
+	return ": " + strings.Join(shareWords(runner.SurveyOf(all, time.Time{}).ByOwner), "; ")
 }
