@@ -92,15 +92,31 @@ func TestInventorySlides(t *testing.T) {
 	}
 }
 
+// TestInventoryOfAFleet: 25,000 machines are read in three calls.
+func TestInventoryOfAFleet(t *testing.T) {
+	t.Parallel()
+	list := &slidingInventory{}
+	for i := range 25_000 {
+		list.rows = append(list.rows, defender.Machine{ID: id(i), OnboardingStatus: defender.Onboarded})
+	}
+	d := runner.NewDirectory(list, newLimiter(t), time.Minute, nil)
+	got, err := d.ReadInventory(t.Context(), func(m defender.Machine) bool { return m.ID == id(24_999) })
+	if err != nil || got.Onboarded != 25_000 || len(got.Records) != 1 || list.calls != 3 {
+		t.Errorf("%d onboarded, %d kept, %d calls, %v", got.Onboarded, len(got.Records), list.calls, err)
+	}
+}
+
 // slidingInventory changes after its first page.
 type slidingInventory struct {
 	runner.Lists
 
 	rows           []defender.Machine
 	vanish, appear int
+	calls          int
 }
 
 func (s *slidingInventory) Machines(_ context.Context, _ defender.MachineFilter, p defender.Page) (defender.MachinePage, error) {
+	s.calls++
 	from := min(p.Skip, len(s.rows))
 	page := s.rows[from:min(from+p.Top, len(s.rows))]
 	if p.Skip == 0 {

@@ -111,6 +111,9 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 			return p, err
 		}
 	}
+	if len(p.drifted) > 0 && f.onDrift != leaveOut {
+		p.rules.Waves = nil // refused: what is left need not be divisible
+	}
 	s.app.namePreview(p.preview, f.campaign)
 	if p.blind {
 		p.rules.NewJournal, err = s.mayGoUninformed(p.rules)

@@ -17,7 +17,7 @@ import (
 
 // driftCommand changes machines of the tenant behind a plan's back:
 //
-//	drift [gone=MACHINE] [act=MACHINE] [merged=MACHINE] [discovered=MACHINE] [tag=MACHINE]
+//	drift [gone=MACHINE] [act=MACHINE] [merged=MACHINE] [discovered=MACHINE] [tag=MACHINE] [group=MACHINE] [server=MACHINE] [seen=MACHINE]
 func driftCommand(ts *testscript.TestScript, _ bool, args []string) {
 	sim := tenantOf(ts).sim
 	all := sim.Machines()
@@ -37,6 +37,12 @@ func driftCommand(ts *testscript.TestScript, _ bool, args []string) {
 			m.MergedIntoMachineID = strings.Repeat("a", 40)
 		case "discovered":
 			m.OnboardingStatus = "CanBeOnboarded"
+		case "group":
+			m.RBACGroupName = "Elsewhere"
+		case "server":
+			m.OSPlatform = "WindowsServer2022"
+		case "seen":
+			m.LastSeen = time.Now()
 		case "tag":
 			m.MachineTags = append(m.MachineTags, "Keep")
 		case "allow":

@@ -135,8 +135,16 @@ func (m planMachine) cells(k planFile, decision string) []string {
 	if m.Offboarding != nil {
 		offboarding = m.Offboarding.String()
 	}
-	cells := append([]string{m.ID, m.Name, decision, m.Reason, m.Campaign, offboarding}, m.facts()...)
+	cells := append([]string{m.ID, m.name(), decision, m.Reason, m.Campaign, offboarding}, m.facts()...)
 	return append(cells, (&input.List{Columns: k.Columns}).Value(m.row(), "owner"), comment)
+}
+
+// name is the list's, or else the inventory's.
+func (m planMachine) name() string {
+	if m.Name == "" && m.Known != nil {
+		return m.Known.Name
+	}
+	return m.Name
 }
 
 func (m planMachine) facts() []string {

@@ -182,7 +182,7 @@ func (s *session) drifts(p *plan, pl *planned, begun bool) ([]runner.Drift, erro
 			now.Action = &action
 		}
 		if why := runner.DriftFrom(m.Known, now); why != "" {
-			all = append(all, runner.Drift{MachineID: m.ID, Name: m.Name, Reason: why})
+			all = append(all, runner.Drift{MachineID: m.ID, Name: m.name(), Reason: why})
 		}
 	}
 	return all, nil
