@@ -30,7 +30,9 @@ func (a *app) approveCommand() *cobra.Command {
 		Long: `Writes PLAN.approval.json, which says who approved the plan with which SHA-256.
 'run --plan' reports it and the campaign keeps it; a plan that was changed since
 is refused. The account that made the plan cannot approve it: neither by its
-name, nor as the owner of both files where the system tells who owns a file.
+name, nor as the owner of both files where the system tells who owns a file. A
+plan is written for its owner's eyes alone: let the other account read it, and
+write beside it.
 
 It is a record, and no signature. Whoever can become another account, give a file
 to one, or write into the plan's directory can make one; whoever keeps the plan's

@@ -40,6 +40,7 @@ func variedTenant(v *virtualTenant) {
 
 // variedPlan is a plan of such a tenant, after another campaign.
 func variedPlan(t *testing.T) (r planReport) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		v := newVirtualTenant(t, simulator.Config{Machines: 12, Seed: 1, SettleAfter: -1})
 		defer v.close()
