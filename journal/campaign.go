@@ -183,6 +183,17 @@ func decodeCampaign(key, value []byte) (*campaignRecord, error) {
 // Info describes the campaign.
 func (c *Campaign) Info() Info { return c.stored.Load().clone() }
 
+// Columns returns the carried columns of all lists that the campaign ever took, each
+// once: those of the newest list first.
+func (c *Campaign) Columns() []string {
+	r := c.stored.Load()
+	all := slices.Clone(r.Columns)
+	for _, set := range r.ColumnSets {
+		all = union(all, set)
+	}
+	return all
+}
+
 func (i Info) clone() Info {
 	i.Rules, i.LastRun = slices.Clone(i.Rules), slices.Clone(i.LastRun)
 	i.Columns = slices.Clone(i.Columns)

@@ -133,6 +133,11 @@ func (c *calls) look(e Event) {
 	}
 }
 
+// Uncounted says of the outcome of an attempt, the machine's next event after an
+// intent, that its call does not count against a quota: the service throttled it, or
+// nothing was sent.
+func (e Event) Uncounted() bool { return unsent(e) }
+
 // unsent says of the outcome of an attempt that its call does not count: it was
 // throttled, or nothing was sent.
 func unsent(e Event) bool {

@@ -39,7 +39,7 @@ func resumeCommand(cmd *cobra.Command, campaign, journalPath string) string {
 // carryOut runs an enlisted campaign and reports how it stands, whatever ended
 // the run.
 func (s *session) carryOut(ctx context.Context, c *journal.Campaign, resume string) error {
-	last, err := begin(c)
+	last, err := begin(c, s.terms())
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func stoppedBy(cause, err error) error {
 }
 
 // begin notes that a run has begun.
-func begin(c *journal.Campaign) (lastRun, error) {
+func begin(c *journal.Campaign, terms runTerms) (lastRun, error) {
 	counts, err := c.Counts()
 	if err != nil {
 		return lastRun{}, err
@@ -79,6 +79,7 @@ func begin(c *journal.Campaign) (lastRun, error) {
 	last := lastRun{
 		AlreadySettled: counts.Of(journal.Accepted) + counts.Of(journal.Succeeded),
 		StartedAt:      time.Now().UTC(),
+		Terms:          terms,
 	}
 	return last, remember(c, last)
 }
@@ -149,6 +150,10 @@ func (s *session) finish(c *journal.Campaign, last lastRun, resume string, cause
 	err = errors.Join(r.write(s.app.env.stdout, s.f.output, counts, resume), writeChain(s.app.env.stdout, s.f.output, r.Chain))
 	if err != nil {
 		cause = errors.Join(cause, fmt.Errorf("write the result: %w", err))
+		code = graver(code, exitUnexpected)
+	}
+	if err := s.leaveReport(c); err != nil {
+		cause = errors.Join(cause, err)
 		code = graver(code, exitUnexpected)
 	}
 	if cause != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,12 +186,19 @@ func (k planFile) write(path string) (string, error) {
 
 // replaceFile writes a file that only its owner reads, whole or not at all.
 func replaceFile(path string, b []byte) error {
+	return replaceFileBy(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// replaceFileBy is replaceFile for what fill writes.
+func replaceFileBy(path string, fill func(io.Writer) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".offboard-*")
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(b)
-	err = errors.Join(err, file.Sync(), file.Close())
+	err = errors.Join(fill(file), file.Sync(), file.Close())
 	if err == nil {
 		err = os.Rename(file.Name(), path)
 	}

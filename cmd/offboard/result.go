@@ -58,6 +58,7 @@ type lastRun struct {
 	EndedAt        time.Time   `json:"ended_at,omitzero"`
 	ExitCode       exitCode    `json:"exit_code"`
 	ExitReason     string      `json:"exit_reason,omitempty"`
+	Terms          runTerms    `json:"terms"`
 }
 
 // resultOf describes a campaign as the journal has it.
@@ -157,6 +158,9 @@ func (r result) write(w io.Writer, form string, counts stateCounts, resume strin
 	}
 	if next := nextStep(r, counts, resume); next != "" && r.Running == nil {
 		words += "\nNext: " + next
+	}
+	if r.Running == nil {
+		words += "\nReport: " + r.command("report") + " --format html -o report.html"
 	}
 	_, err := fmt.Fprintln(w, words)
 	return err

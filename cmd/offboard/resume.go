@@ -13,6 +13,7 @@ import (
 
 type resumeFlags struct {
 	campaignFlags
+	reportFlag
 	approveWave int
 }
 
@@ -27,13 +28,14 @@ With several open campaigns --campaign says which.`,
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.resume(cmd, &f) },
 	}
-	f.bind(cmd.Flags())
+	f.campaignFlags.bind(cmd.Flags())
+	f.reportFlag.bind(cmd.Flags())
 	cmd.Flags().IntVar(&f.approveWave, "approve-wave", 0, "let wave `N`, the next one, begin as soon as the one before has ended, whatever else it waits for")
 	return cmd
 }
 
 func (a *app) resume(cmd *cobra.Command, f *resumeFlags) error {
-	if err := f.validate(); err != nil {
+	if err := errors.Join(f.campaignFlags.validate(), f.reportFlag.validate()); err != nil {
 		return err
 	}
 	if _, err := a.budget(cmd.Context(), &f.budgetFlags, time.Now()); err != nil {
@@ -65,6 +67,7 @@ func (a *app) resume(cmd *cobra.Command, f *resumeFlags) error {
 			return err
 		}
 	}
+	s.reportTo, s.given.Overrides = f.report, overridesOf(cmd.Flags())
 	return s.carryOut(cmd.Context(), c, resumeCommand(cmd, c.Info().Name, s.journal.Path()))
 }
 

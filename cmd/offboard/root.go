@@ -95,6 +95,7 @@ calls a minute and 1,500 an hour. It can be killed at any instant and resumed.`,
 		a.doctorCommand(), a.journalCommand(), a.demoCommand(), a.simulateCommand(),
 		a.versionCommand(),
 		a.stopCommand(), a.pauseCommand(), a.unpauseCommand(),
+		a.reportCommand(),
 	)
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {

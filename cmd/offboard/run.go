@@ -21,6 +21,7 @@ type runFlags struct {
 	retryFlags
 	waveFlags
 	planRunFlags
+	reportFlag
 
 	planned *planned // nil: a list is run
 	survey  bool     // the inventory is read whatever the rules ask
@@ -64,6 +65,7 @@ refused, and none is ever added.`,
 	f.retryFlags.bind(cmd.Flags())
 	f.waveFlags.bind(cmd.Flags())
 	f.planRunFlags.bind(cmd.Flags())
+	f.reportFlag.bind(cmd.Flags())
 	return cmd
 }
 
@@ -75,7 +77,7 @@ func (f *runFlags) validate(listPath string) error {
 		f.campaign = runner.CampaignName(listPath)
 	}
 	return errors.Join(f.campaignFlags.validate(), f.listFlags.validate(), f.guardFlags.validate(), f.retryFlags.validate(), f.waveFlags.validate(),
-		f.planRunFlags.validate(), runner.ValidateCampaignName(f.campaign))
+		f.planRunFlags.validate(), f.reportFlag.validate(), runner.ValidateCampaignName(f.campaign))
 }
 
 func (a *app) runList(cmd *cobra.Command, path string, f *runFlags) error {
@@ -121,6 +123,10 @@ func (a *app) runMachines(cmd *cobra.Command, list *input.List, f *runFlags) err
 		return err
 	}
 	if err := s.prepare(); err != nil {
+		return err
+	}
+	s.reportTo, s.given.Overrides = f.report, overridesOf(cmd.Flags())
+	if s.given.Excludes, err = a.excludedBy(p.rules.guardRules); err != nil {
 		return err
 	}
 	campaign, err := s.enlist(list, p, f)

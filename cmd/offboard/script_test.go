@@ -217,6 +217,7 @@ var scrubbed = []struct {
 	{regexp.MustCompile(`"token":"\d+"`), `"token":"TOKEN"`},
 	{regexp.MustCompile(`\|[0-9a-f-]{36}\.`), "TARGET"},
 	{regexp.MustCompile(`"operator":"[^"]*"`), `"operator":"WHO"`},
+	{regexp.MustCompile(`"version":"[^"]*"`), `"version":"VERSION"`},
 	{regexp.MustCompile(`"(prev|hash|head)":"[0-9a-f]{64}"`), `"$1":"SHA256"`},
 }
 

@@ -74,6 +74,8 @@ type session struct {
 	directory    *runner.Directory
 	live         *live             // while the door is open
 	inventory    *runner.Inventory // whole, if the list was made of it
+	given        runTerms          // what a person gave for this run
+	reportTo     string            // file to leave a report in; "" none
 }
 
 // open locks the journal and signs in, in this order: a second run learns at once
