@@ -104,6 +104,7 @@ func (c leakCase) run(t *testing.T) (secrets canaries, written map[string][]byte
 		{"follow", "--for", "0", "--retry-for", "5s"}, {"verify", "--retry-for", "5s"},
 		{"cancel", "--reason", "wrong list", "--yes", "--retry-for", "5s"}, {"abort", "--reason", "wrong list", "--yes", "--verbose", "--retry-for", "5s"},
 		{"status", "--verbose"}, {"status", "--output", "json"}, {"journal", "check"}, {"journal", "export"}, {"doctor"},
+		{"report", "--format", "html"}, {"report", "--format", "json"}, {"report", "--format", "csv"}, {"report"}, {"report", "--only", "rejected,in_doubt,accepted"},
 		{"journal", "recover", v.journal(), filepath.Join(v.dir, "recovered")},
 	} {
 		tap.listen()
@@ -255,7 +256,7 @@ func leakControls(t *testing.T) (controls, caught int) {
 			respond(w, http.StatusBadRequest, envelope("E", secret))
 		}}}
 		_, written, _ := c.run(t)
-		for _, where := range []string{"stderr of run", "stdout of status", "stdout of journal export", "recovered", "state/" + simulator.DefaultTenantID + "-127.0.0.1.journal"} {
+		for _, where := range []string{"stderr of run", "stdout of status", "stdout of journal export", "stdout of report", "recovered", "state/" + simulator.DefaultTenantID + "-127.0.0.1.journal"} {
 			look(where, written[where], secret)
 		}
 		c.log = "file"

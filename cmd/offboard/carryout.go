@@ -22,13 +22,14 @@ import (
 func resumeCommand(cmd *cobra.Command, campaign, journalPath string) string {
 	var takes pflag.FlagSet
 	(&campaignFlags{}).bind(&takes)
+	(&reportFlag{}).bind(&takes)
 	args := []string{"offboard", "resume", "--campaign", campaign, "--journal", journalPath}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Name == "campaign" || f.Name == "journal" || takes.Lookup(f.Name) == nil {
 			return
 		}
 		value := f.Value.String()
-		if abs, err := filepath.Abs(value); err == nil && f.Name == "ca-file" {
+		if abs, err := filepath.Abs(value); err == nil && (f.Name == "ca-file" || f.Name == "report") {
 			value = abs // it may be pasted somewhere else
 		}
 		args = append(args, "--"+f.Name+"="+value)
@@ -152,12 +153,12 @@ func (s *session) finish(c *journal.Campaign, last lastRun, resume string, cause
 		cause = errors.Join(cause, fmt.Errorf("write the result: %w", err))
 		code = graver(code, exitUnexpected)
 	}
+	if cause != nil {
+		s.app.tellResume(resume)
+	}
 	if err := s.leaveReport(c); err != nil {
 		cause = errors.Join(cause, err)
 		code = graver(code, exitUnexpected)
-	}
-	if cause != nil {
-		s.app.tellResume(resume)
 	}
 	return outcomeError(code, cause)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -31,7 +32,8 @@ func (a *app) demoCommand() *cobra.Command {
 		Short: "Show a campaign, a kill -9 and the resume against an embedded tenant",
 		Long: `Serves a simulated tenant with the real limits and drives this program against
 it: a campaign, a 429, a kill -9 in the middle, the resume and the final count.
-Takes less than two minutes and touches nothing outside a temporary directory.`,
+Takes less than two minutes and touches nothing outside temporary directories.
+The campaign's report stays in one of them.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context()) },
 	}
@@ -86,14 +88,23 @@ func (d *demonstration) play(ctx context.Context) error {
 	_, effects := d.sim.Effects()
 	d.say("Killed. The tenant has applied %d offboardings. Some of their answers never arrived:\nthe journal has an intent on disk for each, so the machines in flight are in doubt, not lost and not sent again.", effects)
 	d.say("2. Resume. Machines in doubt are settled by asking the service. The quota ledger remembers the calls\nof the killed run, so the minute's window stays full until its calls are a minute old.")
+	kept, err := os.MkdirTemp("", "offboard-demo-report-")
+	if err != nil {
+		return err
+	}
+	report := filepath.Join(kept, "report.html")
 	stop := d.watchWindow(ctx)
-	_, err = d.offboard(ctx, nil, "resume", "--campaign", "demo", "--settle-wait", "15s")
+	_, err = d.offboard(ctx, nil, "resume", "--campaign", "demo", "--settle-wait", "15s", "--report", report)
 	stop()
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != int(exitRejected)) {
 		return err
 	}
-	return d.account()
+	if err := d.account(); err != nil {
+		return err
+	}
+	d.say("The campaign's report is in %s", report)
+	return nil
 }
 
 // offboard runs this program as a child. If kill is closed first, the child is
