@@ -145,6 +145,7 @@ func (s *session) finish(c *journal.Campaign, last lastRun, resume string, cause
 	}
 	failpoint.Hit(failpoint.ResultRecorded)
 	r.describe(last)
+	r.ended = true
 	if r.Chain, err = s.journal.Chain(); err != nil { // as the note of the run's end has left it
 		code, cause = graver(codeOf(err), code), errors.Join(cause, err)
 	}

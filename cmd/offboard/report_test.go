@@ -260,9 +260,8 @@ func compileSchema(t *testing.T, path string, strict bool) *jsonschema.Schema {
 func closeObjects(v any) {
 	switch v := v.(type) {
 	case map[string]any:
-		if properties, ok := v["properties"].(map[string]any); ok && v["type"] == "object" {
+		if _, named := v["properties"].(map[string]any); named && v["type"] == "object" {
 			v["additionalProperties"] = false
-			_ = properties
 		}
 		for _, child := range v {
 			closeObjects(child)
@@ -458,7 +457,9 @@ func TestReportListRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "list.csv")
 	synctest.Test(t, func(t *testing.T) {
 		r := newReported(t)
-		r.must(writeFile(path, func(w io.Writer) error { return writeList(r.c, []journal.State{journal.Rejected, journal.Failed, journal.InDoubt}, w) }))
+		r.must(writeFile(path, func(w io.Writer) error {
+			return writeList(r.c, []journal.State{journal.Rejected, journal.Failed, journal.InDoubt}, w)
+		}))
 		list, err := input.Read(t.Context(), path, input.Options{})
 		r.must(err)
 		var ids []string

@@ -34,6 +34,7 @@ type result struct {
 	Policy         *policyMark    `json:"policy,omitempty"` // that the list was judged by
 
 	where []string // the flags that name the journal's cloud
+	ended bool     // what it describes has just ended, and can be reported on
 }
 
 type listResult struct {
@@ -159,7 +160,7 @@ func (r result) write(w io.Writer, form string, counts stateCounts, resume strin
 	if next := nextStep(r, counts, resume); next != "" && r.Running == nil {
 		words += "\nNext: " + next
 	}
-	if r.Running == nil {
+	if r.ended {
 		words += "\nReport: " + r.command("report") + " --format html -o report.html"
 	}
 	_, err := fmt.Fprintln(w, words)
