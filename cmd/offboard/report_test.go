@@ -362,9 +362,10 @@ func checkTotals(t *testing.T, r *campaignReport, c *journal.Campaign) {
 			t.Errorf("%d machines are %s; the report has %d", counts.Of(st), st, r.Totals.ByState[st.String()])
 		}
 	}
+	rows := 0
 	for m, err := range r.machines {
-		if err != nil {
-			t.Fatal(err)
+		if rows++; err != nil || m.Row != rows {
+			t.Fatalf("row %d comes as the %d., %v", m.Row, rows, err)
 		}
 		states[m.State]++
 		if m.NotTouched != "" {
@@ -494,12 +495,6 @@ func TestReportOfMany(t *testing.T) {
 	}
 	made := r.read(nil)
 	checkTotals(t, made, r.c)
-	rows := 0
-	for m, err := range made.machines {
-		if rows++; err != nil || m.Row != rows {
-			t.Fatalf("row %d comes as the %d., %v", m.Row, rows, err)
-		}
-	}
 	for form, perMachine := range map[string]string{"csv": "\n", "json": `{"machine_id":`, "html": "<tr><td>0", "md": "\n| 0"} {
 		if n := strings.Count(text(t, made, form), perMachine); n < machines {
 			t.Errorf("%s: %d of %d machines", form, n, machines)

@@ -59,7 +59,9 @@ func writeList(c *journal.Campaign, states []journal.State, w io.Writer) error {
 func writeSafe(out *csv.Writer, cells []string) error {
 	safe := make([]string, len(cells))
 	for i, cell := range cells {
-		safe[i] = input.SafeCell(cell)
+		if cell != "" { // most are
+			safe[i] = input.SafeCell(cell)
+		}
 	}
 	return out.Write(safe)
 }
