@@ -268,3 +268,28 @@ func TestCommentIsKeptInPart(t *testing.T) {
 		}
 	}
 }
+
+// TestWake: a machine that comes back in time does what it was asked for; for one
+// that comes too late the service has given up.
+func TestWake(t *testing.T) {
+	t.Parallel()
+	clk := newClock()
+	s := simulator.New(simulator.Config{Machines: 2, Seed: 1, Now: clk.Now, Offline: 1, SettleAfter: time.Minute, TimeOutAfter: time.Hour}).Watch(t)
+	ids := s.Machines()
+	for _, m := range ids {
+		s.Act(m.ID, "why")
+	}
+	clk.forward(30 * time.Minute)
+	s.Wake(ids[0].ID)
+	back := clk.Now()
+	clk.forward(40 * time.Minute)
+	s.Wake(ids[1].ID)
+	clk.forward(2 * time.Minute)
+	truth := s.Truth().Machines
+	if !truth[ids[0].ID].Done || truth[ids[1].ID].Done {
+		t.Errorf("%+v", truth)
+	}
+	if m := s.Machines()[0]; m.Offline || !m.LastSeen.Equal(back) {
+		t.Errorf("%+v", m)
+	}
+}

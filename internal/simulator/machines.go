@@ -129,3 +129,19 @@ func (s *Simulator) WriteList(w io.Writer, n int) error {
 	}
 	return nil
 }
+
+// Wake turns a machine on that could not be reached. What it has pending it carries out as if it had
+// been asked for now; what the service has given up stays given up.
+func (s *Simulator) Wake(machineID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.advance()
+	m := s.machines[machineID]
+	if m == nil || !m.Offline {
+		return
+	}
+	m.Offline, m.LastSeen = false, now
+	if a := m.active(now); a != nil {
+		a.steps = s.fate(m, now)
+	}
+}
