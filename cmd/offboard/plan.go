@@ -149,8 +149,15 @@ func (s *session) existing(p *plan, name string) error {
 	if err != nil {
 		return err
 	}
+	planning := p.survey && p.rules.Plan.SHA256 == ""
+	if planning {
+		p.rules.Plan = begun.Plan // what is being planned will take its place
+	}
 	if p.rules, err = begun.tightened(p.rules); err != nil {
 		return err
+	}
+	if planning {
+		p.rules.Plan = planMark{}
 	}
 	p.comment = ticketed(p.comment, p.rules.Ticket)
 	if p.comment != "" && info.Comment != "" && p.comment != info.Comment {
