@@ -42,7 +42,7 @@ none of them.`,
   offboard plan approve plan.json --plan-sha256 3f9a...`,
 		Args: exactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			k, given, err := approve(args[0], sha256, operator(), fileOwner)
+			k, given, err := approve(args[0], sha256, a.env.approver(), a.env.owner)
 			if err == nil {
 				_, err = fmt.Fprintf(a.env.stdout, "Approved by %s: campaign %q, %s to be sent, made by %s, expires %s.\nSHA-256 %s\n",
 					given.Approver, k.Campaign, plural(len(k.Machines), "machine"), k.MadeBy, k.ExpiresAt.Format(time.RFC3339), given.PlanSHA256)

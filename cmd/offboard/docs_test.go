@@ -68,6 +68,9 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 	ran := 0
 	for _, document := range documents(t) {
+		if filepath.Base(document) == runbookFile {
+			continue // TestRunbook runs it, and fails where it misses one
+		}
 		for _, line := range commandsIn(t, document) {
 			args := words(line)
 			switch args[0] {

@@ -27,6 +27,9 @@ type environment struct {
 	doors doorway
 	// policy is where the machine's policy is; nil where none is looked for.
 	policy func() (policyPlace, error)
+	// approver names who approves a plan, and owner whom a file belongs to.
+	approver func() string
+	owner    owner
 	// opened is shown each journal in tests, which spoil its disk.
 	opened func(*journal.Journal)
 }
@@ -37,7 +40,7 @@ func processEnvironment() environment {
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		getenv:      os.Getenv,
 		interactive: in && err, terminal: err, display: out, attached: in || out || err,
-		logFile: new(logFile), doors: ownDoors(os.Getenv), policy: machinePolicy,
+		logFile: new(logFile), doors: ownDoors(os.Getenv), policy: machinePolicy, approver: operator, owner: fileOwner,
 	}
 }
 

@@ -83,7 +83,7 @@ func (a *app) runPlan(cmd *cobra.Command, args []string, f *runFlags) error {
 		return err
 	}
 	mark := planMark{SHA256: sum}
-	if mark.ApprovedBy, err = approver(f.planPath, k, sum); err != nil {
+	if mark.ApprovedBy, err = a.approver(f.planPath, k, sum); err != nil {
 		return err
 	}
 	f.planned, f.survey, f.campaign, f.comment = &planned{k, mark}, true, k.Campaign, k.Comment
@@ -109,8 +109,8 @@ func meant(path, sum, want string) error {
 
 // approver is who approved the plan, "" if nobody did. An approval that does
 // not hold stops the run.
-func approver(path string, k planFile, sum string) (string, error) {
-	approved, err := readApproval(path, k, sum, fileOwner)
+func (a *app) approver(path string, k planFile, sum string) (string, error) {
+	approved, err := readApproval(path, k, sum, a.env.owner)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

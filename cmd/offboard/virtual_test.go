@@ -59,7 +59,7 @@ func (v *virtualTenant) run(ctx context.Context, args ...string) (exitCode, stri
 	env := environment{
 		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr,
 		getenv:    func(name string) string { return v.env[name] },
-		transport: transport,
+		transport: transport, approver: operator, owner: fileOwner,
 	}
 	if v.spoil != nil {
 		v.spoil(&env, transport)
