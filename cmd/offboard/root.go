@@ -28,6 +28,7 @@ type app struct {
 
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, env environment) (code exitCode) {
+	env.stderr = zerolog.SyncWriter(env.stderr) // a question is put while progress is logged
 	a := &app{env: env.screened(), raw: env, log: newLogger(env, "auto", zerolog.InfoLevel)}
 	defer func() {
 		if value := recover(); value != nil {
