@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 )
@@ -74,7 +73,12 @@ func (b *bearer) pass(ctx context.Context) (pass, error) {
 // isVisible says that s may be part of a header, without which no request can be
 // made at all.
 func isVisible(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // answered takes note of how the service liked the token of p and says whether a

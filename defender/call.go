@@ -27,7 +27,7 @@ func (c *Client) action(ctx context.Context, k call, fit func(MachineAction) boo
 	var a MachineAction
 	k.limit = maxAnswer
 	k.read = func(body []byte) error {
-		if err := json.Unmarshal(body, &a); err != nil {
+		if err := a.UnmarshalJSON(bytes.Trim(body, jsonSpace)); err != nil {
 			return err
 		}
 		if a.ID == "" || !fit(a) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -24,27 +23,22 @@ var errNotAnObject = errors.New("not a JSON object")
 type object map[string]json.RawMessage
 
 func parseObject(data []byte) (object, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return nil, errors.Join(errNotAnObject, err)
+	data = bytes.Trim(data, jsonSpace)
+	if len(data) == 0 || data[0] != '{' {
+		return nil, errNotAnObject
 	}
-	o := make(object)
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errNotAnObject, err)
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, fmt.Errorf("%w: %w", errNotAnObject, err)
-		}
-		o.add(strings.ToLower(key.(string)), value) // in an object the decoder knows no other key
+	if !json.Valid(data) {
+		var whole json.RawMessage
+		return nil, fmt.Errorf("%w: %w", errNotAnObject, json.Unmarshal(data, &whole)) // which says where
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotAnObject, err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: more follows", errNotAnObject)
+	o := make(object, 32)
+	for rest := after(data[1:], ','); rest[0] != '}'; rest = after(rest, ',') {
+		n := valueEnd(rest)
+		key := stringOf(rest[:n])
+		rest = after(rest[n:], ':')
+		n = valueEnd(rest)
+		o.add(strings.ToLower(key), rest[:n:n])
+		rest = rest[n:]
 	}
 	return o, nil
 }
@@ -64,10 +58,7 @@ func (o object) text(key string) string {
 	}
 	switch raw[0] {
 	case '"':
-		var s string
-		if json.Unmarshal(raw, &s) == nil {
-			return s
-		}
+		return stringOf(raw)
 	case 'n', '{', '[':
 	default:
 		return string(raw)
@@ -110,6 +101,9 @@ func (o object) integer(key string) int64 {
 // zero time, as is whatever cannot be read.
 func (o object) time(key string) time.Time {
 	s := o.text(key)
+	if s == "" {
+		return time.Time{}
+	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02Z", time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil && t.Year() > 1 {
 			return t.UTC()

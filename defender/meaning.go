@@ -77,7 +77,10 @@ type answer struct {
 
 // meaning decides what an answer means. It is the only place that does.
 func (a answer) meaning() Meaning {
-	e := parseEnvelope(a.body)
+	var e envelope
+	if a.status/100 == 4 {
+		e = parseEnvelope(a.body) // no other answer is decided by its words
+	}
 	switch {
 	case a.status == 0 && untrusted(a.err):
 		return Stop
