@@ -37,7 +37,7 @@ func (g *Ledger) detach() bool {
 	}
 	g.catchUp()
 	// What the file system says of it changes nothing any more.
-	_, _ = g.file.Close(), g.alive.Unlock()
+	_, _, _ = g.file.Close(), g.alive.Unlock(), g.lock.Close()
 	g.file = nil
 	return true
 }

@@ -13,6 +13,8 @@ type clock struct {
 
 	asleep func() int64 // how long the machine has slept since some moment
 	slept  int64        // of that, before opened
+
+	last int64 // what now returned last
 }
 
 // leastSleep is the shortest sleep that is taken for one, in nanoseconds. Between
@@ -32,6 +34,7 @@ func (c *clock) now() int64 {
 	if slept := c.asleep() - c.slept; slept >= leastSleep {
 		now += slept
 	}
+	c.last = now
 	return now
 }
 

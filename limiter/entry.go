@@ -106,7 +106,7 @@ func (g *Ledger) commit() error {
 func (g *Ledger) record(operation func(now int64)) {
 	err := g.enterWithin(context.Background(), recordPatience)
 	if err == nil {
-		operation(g.clock.now())
+		operation(g.clock.last) // as of the entry
 		_ = g.commit()
 		return
 	}

@@ -124,7 +124,7 @@ func (g *Ledger) flush() error {
 	}
 	h := g.header
 	h.seq++
-	h.newest = max(h.newest, g.clock.now())
+	h.newest = max(h.newest, g.clock.last) // no stamp is newer
 	b := appendHeader(make([]byte, 0, headerSize), h)
 	if _, err := g.file.WriteAt(b, 0); err != nil {
 		return err

@@ -146,6 +146,7 @@ func crashLedger(g *Ledger) {
 	g.closed = true
 	_ = g.file.Close()
 	_ = g.alive.Unlock()
+	_ = g.lock.Close()
 }
 
 // plain is what most clients do: a bucket for each quota, and nothing else.

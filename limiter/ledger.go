@@ -24,7 +24,7 @@ type Ledger struct {
 	// channel, so that waiting for it can be cancelled.
 	entered  chan struct{}
 	file     *os.File     // nil in memory and when only reading
-	lock     *flock.Flock // of the file, between processes
+	lock     *fileLock    // of the file, between processes
 	alive    *flock.Flock // says as long as it is held that this process lives
 	clock    clock
 	header   header // as last read or written
@@ -141,7 +141,6 @@ func (g *Ledger) release(locked bool) error {
 		if gone := os.Remove(g.alive.Path()); !errors.Is(gone, fs.ErrNotExist) {
 			err = errors.Join(err, gone)
 		}
-		err = errors.Join(err, g.lock.Unlock())
 	}
-	return err
+	return errors.Join(err, g.lock.Close())
 }

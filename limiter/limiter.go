@@ -115,7 +115,7 @@ func (l *Limiter) tryOnce(ctx context.Context) (*Token, delay, error) {
 	if err := g.enterWithin(ctx, takePatience); err != nil {
 		return nil, delay{}, err
 	}
-	now := g.clock.now()
+	now := g.clock.last // as of the entry
 	d := l.delay(now)
 	if d.waits() && g.reapDue() {
 		g.reap()

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/gofrs/flock"
 )
 
 // OpenLedger opens the ledger in the file, or creates it and the directories
@@ -46,13 +44,13 @@ func (g *Ledger) open(recent []Call) error {
 	if err != nil {
 		return err
 	}
-	g.lock = flock.New(g.path + sessionSuffix)
+	g.lock = &fileLock{path: g.path + sessionSuffix}
 	if err := g.lockToOpen(); err != nil {
-		return errors.Join(err, file.Close())
+		return errors.Join(err, file.Close(), g.lock.Close())
 	}
 	g.file = file
 	if err := g.begin(recent); err != nil {
-		return errors.Join(err, file.Close(), g.lock.Unlock())
+		return errors.Join(err, file.Close(), g.lock.Close())
 	}
 	return g.lock.Unlock()
 }
@@ -61,7 +59,7 @@ func (g *Ledger) open(recent []Call) error {
 func (g *Ledger) lockToOpen() error {
 	ctx, cancel := context.WithTimeout(context.Background(), openPatience)
 	defer cancel()
-	_, err := g.lock.TryLockContext(ctx, firstRetry)
+	err := g.lock.TryLockContext(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return ErrBusy
 	}
