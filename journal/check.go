@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -53,7 +54,7 @@ func (r *Report) mark(seq uint64) {
 // With problems the error is [ErrDamaged], and the report tells them. When ctx
 // ends first, its error is returned.
 func (j *Journal) Check(ctx context.Context, noted ...Chain) (Report, error) {
-	c := &checker{j: j, ctx: ctx, noted: noted, replayed: map[string]replay{}, enlisted: map[string]int{}, counted: map[string]int{}}
+	c := &checker{j: j, ctx: ctx, noted: noted, replayed: map[string]replay{}, enlisted: map[string]int{}, counted: map[string]int{}, tallied: map[uint32]*Counts{}}
 	err := j.view("check", func(tx *bolt.Tx) error {
 		if err := j.checkStructure(ctx, tx, &c.Report); err != nil {
 			return err
@@ -84,6 +85,7 @@ type checker struct {
 	replayed map[string]replay // nil when the log could not be read to its end
 	enlisted map[string]int    // machines by campaign, as the last enlistment counted them
 	counted  map[string]int
+	tallied  map[uint32]*Counts
 }
 
 // replay is what the log says of one record.
@@ -220,6 +222,9 @@ func (c *checker) checkGroup(g *group) error {
 		}
 		c.compare(g.id.String(), name, r)
 	}
+	if err := tally(g, 1, c.tallyOf); err != nil {
+		return err
+	}
 	if live > 1 {
 		c.add("machine %s has %d live records", g.id, live)
 	}
@@ -251,6 +256,29 @@ func (c *checker) compare(id, name string, r *record) {
 	}
 }
 
+func (c *checker) tallyOf(campaign uint32) (*Counts, error) {
+	if c.tallied[campaign] == nil {
+		c.tallied[campaign] = &Counts{}
+	}
+	return c.tallied[campaign], nil
+}
+
+// checkCounts holds what is counted of a campaign against its records.
+func (c *checker) checkCounts(tx *bolt.Tx, campaign uint32, name string) error {
+	bucket := tx.Bucket(countBucket)
+	if bucket == nil {
+		return nil
+	}
+	got, err := readCounts(bucket, campaign)
+	if err != nil {
+		return err
+	}
+	if want, err := c.tallyOf(campaign); err != nil || got != *want {
+		c.add("campaign %s counts its machines as %v, its records are %v", name, got.byState, want.byState)
+	}
+	return nil
+}
+
 func (c *checker) checkCampaigns(tx *bolt.Tx) error {
 	bucket := tx.Bucket(campaignBucket)
 	var last []byte
@@ -265,6 +293,9 @@ func (c *checker) checkCampaigns(tx *bolt.Tx) error {
 		}
 		c.Campaigns++
 		last = key
+		if err := c.checkCounts(tx, binary.BigEndian.Uint32(key), r.Name); err != nil {
+			return err
+		}
 		if want := c.enlisted[r.Name]; c.replayed != nil && (c.counted[r.Name] < want || r.Enlisted && c.counted[r.Name] > want) {
 			c.add("campaign %s has %d machines, by the log %d", r.Name, c.counted[r.Name], want)
 		}

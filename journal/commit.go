@@ -120,13 +120,15 @@ func (j *Journal) applyAll(tx *bolt.Tx, operations []*operation, results []error
 		return errNothingWritten
 	}
 	failpoint.Hit(failpoint.BatchApplied)
-	return nil
+	return b.putCounts()
 }
 
 // batch is a transaction under way. Its now is the time of all that it writes.
 // A write that fails is kept in err and fails the transaction.
 type batch struct {
 	machines, events, campaigns *bolt.Bucket
+	counted                     *bolt.Bucket       // nil in a journal without counts
+	counts                      map[uint32]*Counts // that the batch has changed, by campaign
 	now                         time.Time
 	head                        *digest // of the log as the batch leaves it; nil before its first event
 	writes                      int
@@ -136,7 +138,7 @@ type batch struct {
 func newBatch(tx *bolt.Tx, now time.Time) *batch {
 	b := &batch{
 		machines: tx.Bucket(machineBucket), events: tx.Bucket(eventBucket), campaigns: tx.Bucket(campaignBucket),
-		now: now,
+		counted: tx.Bucket(countBucket), now: now,
 	}
 	// Events are only ever added at the end, so that full pages stay as they are.
 	b.events.FillPercent = 0.95
@@ -169,6 +171,9 @@ func (b *batch) record(key []byte) (*record, error) {
 
 func (b *batch) putRecord(key []byte, r *record) {
 	value, err := encodeRecord(key, r)
+	if err == nil {
+		err = b.countAnew(key, value)
+	}
 	b.put(b.machines, key, value, err)
 }
 

@@ -81,7 +81,7 @@ func write(path string, b binding) error {
 		return err
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{campaignBucket, machineBucket, eventBucket} {
+		for _, name := range [][]byte{campaignBucket, machineBucket, eventBucket, countBucket} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}

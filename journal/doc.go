@@ -24,7 +24,7 @@
 // turns them into doubts, which only evidence or a person's verdict settles.
 //
 // Every record and event carries a checksum, and the event log replays to the
-// records: see [Journal.Check]. The log is a hash chain whose length and head,
+// records and to what is counted of them: see [Journal.Check]. The log is a hash chain whose length and head,
 // [Journal.Chain], noted elsewhere, find out a log that was shortened or written
 // anew; an export can be verified without the journal. Damage is reported as [ErrDamaged] wherever it
 // is met, never read as another state. [Salvage] makes a new journal of what can be

@@ -137,10 +137,15 @@ func (j *Journal) ended(g *group) (*Live, error) {
 	return &l, err
 }
 
-// Counts counts the machines of the campaign by state, at one moment.
+// Counts returns how many machines of the campaign are in each state, at one
+// moment. It reads none of them.
 func (c *Campaign) Counts() (Counts, error) {
 	var counts Counts
-	err := c.j.view("count machines", func(tx *bolt.Tx) error {
+	err := c.j.view("count machines", func(tx *bolt.Tx) (err error) {
+		if bucket := tx.Bucket(countBucket); bucket != nil {
+			counts, err = readCounts(bucket, c.number)
+			return err
+		}
 		for g := range machineGroups(tx.Bucket(machineBucket), rawID{}, -1) {
 			if g.err != nil {
 				return g.err

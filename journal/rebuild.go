@@ -86,7 +86,7 @@ func (f *findings) writeMachines(db *bolt.DB, all []*finding, now time.Time) err
 				}
 				b.putRecord(c.key.id.key(c.key.campaign), c.record)
 			}
-			return b.err
+			return errors.Join(b.err, b.putCounts())
 		})
 		if err != nil {
 			return err

@@ -39,6 +39,9 @@ func (j *Journal) Recover() ([]Entry, error) {
 func (j *Journal) sending(op string) ([][]byte, error) {
 	var keys [][]byte
 	err := j.view(op, func(tx *bolt.Tx) error {
+		if any, err := j.readSending(tx); err != nil || !any {
+			return err
+		}
 		for g := range machineGroups(tx.Bucket(machineBucket), rawID{}, -1) {
 			if g.err != nil {
 				return g.err

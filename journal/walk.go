@@ -77,10 +77,12 @@ type sight struct {
 
 // sight returns what the campaign sees of a group; nil when the machine is not
 // in it.
-func (c *Campaign) sight(g *group) (*sight, error) {
+func (c *Campaign) sight(g *group) (*sight, error) { return sightOf(g, c.number) }
+
+func sightOf(g *group, campaign uint32) (*sight, error) {
 	var s sight
 	for i := range g.records {
-		if g.records[i].campaign == c.number {
+		if g.records[i].campaign == campaign {
 			s.own = &g.records[i]
 		}
 	}
@@ -104,7 +106,7 @@ func (c *Campaign) sight(g *group) (*sight, error) {
 		if err != nil {
 			return nil, err
 		}
-		if other.holds(c.number) && (s.other == nil || other.live(h.campaign)) {
+		if other.holds(campaign) && (s.other == nil || other.live(h.campaign)) {
 			s.other, s.header = h, other
 			s.header.state = other.standing()
 		}
