@@ -77,7 +77,7 @@ func (j *Journal) readSending(tx *bolt.Tx) (bool, error) {
 // it, as that campaign sees it.
 func tally(g *group, times int, of func(campaign uint32) (*Counts, error)) error {
 	for _, h := range g.records {
-		s, err := sightOf(g, h.campaign)
+		s, _, err := sightOf(g, h.campaign)
 		if err != nil {
 			return err
 		}

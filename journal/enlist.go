@@ -149,7 +149,7 @@ func (c *Campaign) excludeLeavers(list []enlistee, done *Enlisted) error {
 		state := s.ownHeader.state
 		return own{id, state == Planned || state == Sending || state == InDoubt}, nil
 	}
-	for m, err := range readMachines(c.j, "enlist", c.name, standingChunk, seen(c, isOpen)) {
+	for m, err := range readMachines(c.j, "enlist", c.name, standingChunk, seen(c, nil, isOpen)) {
 		if err != nil {
 			return err
 		}

@@ -124,7 +124,7 @@ func (j *Journal) exportGroup(g *group) ([]*exportedMachine, error) {
 		if err != nil {
 			return nil, err
 		}
-		s, err := c.sight(g)
+		s, _, err := c.sight(g)
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package journal
 import (
 	"encoding/json"
 	"iter"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -21,14 +22,14 @@ const (
 // changes meanwhile is seen or not. After an error, which is yielded alone, it
 // ends.
 func (c *Campaign) Entries() iter.Seq2[Entry, error] {
-	return readMachines(c.j, "read machines", c.name, entryChunk, seen(c, (*Campaign).entry))
+	return readMachines(c.j, "read machines", c.name, entryChunk, seen(c, nil, (*Campaign).entry))
 }
 
-// Standing yields all machines of the campaign in the order of their ids, in
-// short form. What changes meanwhile is seen or not. After an error, which is
-// yielded alone, it ends.
-func (c *Campaign) Standing() iter.Seq2[Standing, error] {
-	return readMachines(c.j, "read machines", c.name, standingChunk, seen(c, (*Campaign).standing))
+// Standing yields the machines of the campaign that are in one of the states, or
+// without any all machines, in the order of their ids and in short form. What
+// changes meanwhile is seen or not. After an error, which is yielded alone, it ends.
+func (c *Campaign) Standing(states ...State) iter.Seq2[Standing, error] {
+	return readMachines(c.j, "read machines", c.name, standingChunk, seen(c, states, (*Campaign).standing))
 }
 
 // Entry returns what the campaign knows of a machine, or an error that is
@@ -42,11 +43,11 @@ func (c *Campaign) Entry(machineID string) (Entry, error) {
 				if g.err != nil || g.id != id {
 					return g.err
 				}
-				s, err := c.sight(g)
-				if err != nil || s == nil {
+				s, ok, err := c.sight(g)
+				if err != nil || !ok {
 					return err
 				}
-				e, err := c.entry(g.id, s)
+				e, err := c.entry(g.id, &s)
 				found = &e
 				return err
 			}
@@ -81,31 +82,32 @@ func (j *Journal) Live() iter.Seq2[Live, error] {
 }
 
 // live returns the live record of a machine, of which there is at most one.
-func (j *Journal) live(g *group) (*Live, error) {
+func (j *Journal) live(g *group, l *Live) (bool, error) {
 	var by uint32
 	var found header
 	for _, r := range g.records {
 		h, _, err := decodeHeader(r.key, r.value)
 		if err != nil {
-			return nil, err
+			return false, err
 		}
 		if h.holding() && (by == 0 || h.live(r.campaign)) {
 			by, found = r.campaign, h
 		}
 	}
 	if by == 0 {
-		return nil, nil //nolint:nilnil // a machine that nobody holds is no error
+		return false, nil
 	}
-	l, err := j.brief(g.id, by, found)
+	err := j.brief(l, g.id, by, found)
 	if l.State = found.standing(); err == nil && found.passed != 0 && l.State == Succeeded {
 		l.PassedTo, err = j.nameOf(found.passed)
 	}
-	return &l, err
+	return true, err
 }
 
-func (j *Journal) brief(id rawID, campaign uint32, h header) (Live, error) {
+func (j *Journal) brief(l *Live, id rawID, campaign uint32, h header) error {
 	name, err := j.nameOf(campaign)
-	return Live{MachineID: id.String(), Campaign: name, State: h.state, Updated: h.updated}, err
+	*l = Live{MachineID: id.String(), Campaign: name, State: h.state, Updated: h.updated}
+	return err
 }
 
 // Ended yields the machines that no campaign holds and that have ended in one,
@@ -115,26 +117,22 @@ func (j *Journal) Ended() iter.Seq2[Live, error] {
 	return readMachines(j, "read ended machines", "", standingChunk, j.ended)
 }
 
-func (j *Journal) ended(g *group) (*Live, error) {
+func (j *Journal) ended(g *group, l *Live) (bool, error) {
 	var by uint32
 	var last header
 	for _, r := range g.records {
 		h, _, err := decodeHeader(r.key, r.value)
-		if err != nil {
-			return nil, err
-		}
-		if h.holding() {
-			return nil, nil //nolint:nilnil // it is no such machine
+		if err != nil || h.holding() {
+			return false, err
 		}
 		if h.state.Final() && (by == 0 || h.updated.After(last.updated)) {
 			by, last = r.campaign, h
 		}
 	}
 	if by == 0 {
-		return nil, nil //nolint:nilnil // see above
+		return false, nil
 	}
-	l, err := j.brief(g.id, by, last)
-	return &l, err
+	return true, j.brief(l, g.id, by, last)
 }
 
 // Counts returns how many machines of the campaign are in each state, at one
@@ -150,11 +148,11 @@ func (c *Campaign) Counts() (Counts, error) {
 			if g.err != nil {
 				return g.err
 			}
-			s, err := c.sight(g)
+			s, ok, err := c.sight(g)
 			if err != nil {
 				return err
 			}
-			if s == nil {
+			if !ok {
 				continue
 			}
 			counts.byState[s.header.state]++
@@ -167,27 +165,28 @@ func (c *Campaign) Counts() (Counts, error) {
 	return counts, c.j.explainCampaign("count machines", c.name, err)
 }
 
-// seen reads what one campaign sees of a machine; nil when it sees nothing.
-func seen[T any](c *Campaign, read func(*Campaign, rawID, *sight) (T, error)) func(*group) (*T, error) {
-	return func(g *group) (*T, error) {
-		s, err := c.sight(g)
-		if err != nil || s == nil {
-			return nil, err
+// seen reads what one campaign sees of a machine, if it is in one of the states
+// or none is asked for.
+func seen[T any](c *Campaign, states []State, read func(*Campaign, rawID, *sight) (T, error)) func(*group, *T) (bool, error) {
+	return func(g *group, item *T) (bool, error) {
+		s, ok, err := c.sight(g)
+		if err != nil || !ok || len(states) > 0 && !slices.Contains(states, s.header.state) {
+			return false, err
 		}
-		item, err := read(c, g.id, s)
-		return &item, err
+		*item, err = read(c, g.id, &s)
+		return true, err
 	}
 }
 
 // readMachines yields what read makes of every machine of the journal, but for
 // those of which it makes nothing.
-func readMachines[T any](j *Journal, op, campaign string, chunk int, read func(*group) (*T, error)) iter.Seq2[T, error] {
+func readMachines[T any](j *Journal, op, campaign string, chunk int, read func(*group, *T) (bool, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var from rawID
+		var items []T
 		for more := true; more; {
-			var items []T
 			err := j.view(op, func(tx *bolt.Tx) (err error) {
-				items, from, more, err = readChunk(tx, from, chunk, read)
+				items, from, more, err = readChunk(tx, from, chunk, read, items[:0])
 				return err
 			})
 			for _, item := range items {
@@ -205,21 +204,21 @@ func readMachines[T any](j *Journal, op, campaign string, chunk int, read func(*
 }
 
 // readChunk reads the next machines of the journal, of which read may make
-// nothing. It returns where to go on, and whether there is more.
-func readChunk[T any](tx *bolt.Tx, from rawID, limit int, read func(*group) (*T, error)) ([]T, rawID, bool, error) {
-	var items []T
+// nothing, into items. It returns where to go on, and whether there is more.
+func readChunk[T any](tx *bolt.Tx, from rawID, limit int, read func(*group, *T) (bool, error), items []T) ([]T, rawID, bool, error) {
+	var item T
 	count, last := 0, from
 	for g := range machineGroups(tx.Bucket(machineBucket), from, limit) {
 		if g.err != nil {
 			return items, from, false, g.err
 		}
 		count, last = count+1, g.id
-		item, err := read(g)
+		found, err := read(g, &item)
 		if err != nil {
 			return items, from, false, err
 		}
-		if item != nil {
-			items = append(items, *item)
+		if found {
+			items = append(items, item)
 		}
 	}
 	next, ok := last.after()

@@ -30,7 +30,11 @@ func parseID(s string) (rawID, error) {
 	return id, nil
 }
 
-func (id rawID) String() string { return hex.EncodeToString(id[:]) }
+func (id rawID) String() string {
+	var digits [2 * idSize]byte
+	hex.Encode(digits[:], id[:])
+	return string(digits[:])
+}
 
 // key returns the key of the machine's record in a campaign. The machine comes
 // first, so that all that is known of it lies side by side.

@@ -75,27 +75,25 @@ type sight struct {
 	header     header // the one that counts
 }
 
-// sight returns what the campaign sees of a group; nil when the machine is not
+// sight returns what the campaign sees of a group; false when the machine is not
 // in it.
-func (c *Campaign) sight(g *group) (*sight, error) { return sightOf(g, c.number) }
+func (c *Campaign) sight(g *group) (sight, bool, error) { return sightOf(g, c.number) }
 
-func sightOf(g *group, campaign uint32) (*sight, error) {
-	var s sight
+func sightOf(g *group, campaign uint32) (s sight, ok bool, err error) {
 	for i := range g.records {
 		if g.records[i].campaign == campaign {
 			s.own = &g.records[i]
 		}
 	}
 	if s.own == nil {
-		return nil, nil
+		return s, false, nil
 	}
-	var err error
 	if s.ownHeader, _, err = decodeHeader(s.own.key, s.own.value); err != nil {
-		return nil, err
+		return s, false, err
 	}
 	s.header = s.ownHeader
 	if s.ownHeader.state != Planned {
-		return &s, nil
+		return s, true, nil
 	}
 	for i := range g.records {
 		h := &g.records[i]
@@ -104,14 +102,14 @@ func sightOf(g *group, campaign uint32) (*sight, error) {
 		}
 		other, _, err := decodeHeader(h.key, h.value)
 		if err != nil {
-			return nil, err
+			return s, false, err
 		}
 		if other.holds(campaign) && (s.other == nil || other.live(h.campaign)) {
 			s.other, s.header = h, other
 			s.header.state = other.standing()
 		}
 	}
-	return &s, nil
+	return s, true, nil
 }
 
 func (s *sight) settledBy(j *Journal) (string, error) {

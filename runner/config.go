@@ -33,7 +33,7 @@ type Lists interface {
 // stops the run.
 type Record interface {
 	Info() journal.Info
-	Standing() iter.Seq2[journal.Standing, error]
+	Standing(states ...journal.State) iter.Seq2[journal.Standing, error]
 	Entry(machineID string) (journal.Entry, error)
 	Begin(machineID string, token uint64) (journal.Attempt, error)
 	Outcomes

@@ -51,13 +51,13 @@ func (b blind) Offboard(ctx context.Context, machineID, comment string) (defende
 // forgetful releases what an earlier process left in doubt.
 type forgetful struct{ runner.Record }
 
-func (f forgetful) Standing() iter.Seq2[journal.Standing, error] {
+func (f forgetful) Standing(states ...journal.State) iter.Seq2[journal.Standing, error] {
 	for s, err := range f.Record.Standing() {
 		if err == nil && s.State == journal.InDoubt {
 			_ = f.Release(s.MachineID, journal.Failure{Reason: journal.ReasonAbsent})
 		}
 	}
-	return f.Record.Standing()
+	return f.Record.Standing(states...)
 }
 
 // careless acknowledges an intent that it does not keep.
@@ -70,10 +70,10 @@ func (careless) Begin(string, uint64) (journal.Attempt, error) {
 // greedy has a machine more than the list.
 type greedy struct{ runner.Record }
 
-func (g greedy) Standing() iter.Seq2[journal.Standing, error] {
+func (g greedy) Standing(states ...journal.State) iter.Seq2[journal.Standing, error] {
 	return func(yield func(journal.Standing, error) bool) {
 		if yield(journal.Standing{MachineID: outsider, State: journal.Planned}, nil) {
-			g.Record.Standing()(yield)
+			g.Record.Standing(states...)(yield)
 		}
 	}
 }

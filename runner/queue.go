@@ -8,6 +8,7 @@ import (
 // work is one machine to send.
 type work struct {
 	machineID string
+	row       uint32 // its place in the list
 	// lookAgain says that the service did not know this machine at the last
 	// look; the same answer now is believed.
 	lookAgain bool

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -138,22 +139,16 @@ func (r *Runner) worker(take, flight context.Context) error {
 // standing sorts the campaign's machines, in list order, into those to send,
 // those to look at once more in the end, and those in doubt.
 func (r *Runner) standing() (ready, last []work, doubts []*doubt, err error) {
-	type row struct {
-		work
-		row int
-	}
-	var rows []row
-	for s, err := range r.c.Record.Standing() {
+	for s, err := range r.c.Record.Standing(journal.Planned, journal.InDoubt) {
 		if err != nil {
 			return nil, nil, nil, err
 		}
 		if !r.released(s.Row) {
 			continue // and one in doubt could turn out to be free to send
 		}
-		switch s.State {
-		case journal.Planned:
-			rows = append(rows, row{work{s.MachineID, s.NotFound > 0}, s.Row})
-		case journal.InDoubt:
+		w := work{machineID: s.MachineID, row: uint32(s.Row), lookAgain: s.NotFound > 0} //nolint:gosec // the journal keeps it in 32 bits
+		switch {
+		case s.State == journal.InDoubt:
 			d, err := r.doubtOf(s)
 			if err != nil {
 				return nil, nil, nil, err
@@ -161,16 +156,14 @@ func (r *Runner) standing() (ready, last []work, doubts []*doubt, err error) {
 			if d != nil {
 				doubts = append(doubts, d)
 			}
-		default: // has its outcome
+		case w.lookAgain:
+			last = append(last, w)
+		default:
+			ready = append(ready, w)
 		}
 	}
-	slices.SortFunc(rows, func(a, b row) int { return a.row - b.row })
-	for _, w := range rows {
-		if w.lookAgain {
-			last = append(last, w.work)
-		} else {
-			ready = append(ready, w.work)
-		}
+	for _, list := range [][]work{ready, last} {
+		slices.SortFunc(list, func(a, b work) int { return cmp.Compare(a.row, b.row) })
 	}
 	return ready, last, doubts, nil
 }
@@ -178,11 +171,11 @@ func (r *Runner) standing() (ready, last []work, doubts []*doubt, err error) {
 // recallWitnesses tells the settler of our actions in the journal: a doubt from an
 // earlier run may be older than the newest of them.
 func (r *Runner) recallWitnesses() error {
-	for s, err := range r.c.Record.Standing() {
+	for s, err := range r.c.Record.Standing(journal.Accepted, journal.Succeeded) {
 		if err != nil {
 			return err
 		}
-		if s.Attempts == 0 || s.SettledBy != "" || s.State != journal.Accepted && s.State != journal.Succeeded {
+		if s.Attempts == 0 || s.SettledBy != "" {
 			continue
 		}
 		e, err := r.c.Record.Entry(s.MachineID)

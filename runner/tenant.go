@@ -133,12 +133,9 @@ func (r *Runner) Adopt(ctx context.Context, a Adopter) error {
 // a person has had sent again.
 func plannedIn(rec Record) (map[string][]string, error) {
 	planned := map[string][]string{}
-	for s, err := range rec.Standing() {
+	for s, err := range rec.Standing(journal.Planned) {
 		if err != nil {
 			return nil, err
-		}
-		if s.State != journal.Planned {
-			continue
 		}
 		planned[s.MachineID] = nil
 		if s.Authorised == 0 {

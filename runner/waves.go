@@ -224,11 +224,11 @@ func (r *Runner) waveFailures() (string, error) {
 
 // toSend counts the machines of a wave that are left to send.
 func (r *Runner) toSend(wave int) (n int, err error) {
-	for s, err := range r.c.Record.Standing() {
+	for s, err := range r.c.Record.Standing(journal.Planned) {
 		if err != nil {
 			return 0, err
 		}
-		if s.State == journal.Planned && WaveOf(r.c.Waves.Last, s.Row) == wave {
+		if WaveOf(r.c.Waves.Last, s.Row) == wave {
 			n++
 		}
 	}

@@ -44,11 +44,11 @@ func (n *renewal) takeRenewed() error {
 	if n.own == nil {
 		return nil
 	}
-	for st, err := range n.own.Standing() {
+	for st, err := range n.own.Standing(journal.Planned, journal.Excluded) {
 		if err != nil {
 			return err
 		}
-		if st.Authorised == 0 || st.State != journal.Planned && st.State != journal.Excluded {
+		if st.Authorised == 0 {
 			continue
 		}
 		e, err := n.own.Entry(st.MachineID)
