@@ -38,7 +38,7 @@ type sheet struct {
 // batch is a number of rows on their way from the sheet to the collector.
 type batch struct {
 	narrow  [][]string // what gocsv sees; the first row is the header
-	records []*record  // what gocsv makes of it; it makes a spare element for each row, and a pointer is the cheapest
+	records []record   // what gocsv makes of it
 	rows    []sheetRow
 	carried []string // values of the carried columns, row after row
 }
@@ -69,13 +69,31 @@ func readCSV(src *source, c *collector) error {
 	return nil
 }
 
+// UnmarshalCSVWithFields has gocsv hand over the values as they are. Without it, gocsv puts each into an interface, to
+// find out what type the field is of, which costs an allocation a value.
+func (r *record) UnmarshalCSVWithFields(column, value string) error {
+	switch column {
+	case idTag:
+		r.ID = value
+	case nameTag:
+		r.Name = value
+	case commentTag:
+		r.Comment = value
+	case aadTag:
+		r.AADDeviceID = value
+	case onboardingTag:
+		r.Onboarding = value
+	}
+	return nil
+}
+
 func (s *sheet) collect(b *batch) {
 	for i, row := range b.rows {
 		if row.reason != "" {
 			s.c.broken(row.line, "", row.reason)
 			continue
 		}
-		s.c.add(row.line, b.records[i], b.carried[i*s.width:(i+1)*s.width])
+		s.c.add(row.line, &b.records[i], b.carried[i*s.width:(i+1)*s.width])
 	}
 }
 
@@ -130,22 +148,30 @@ func (s *sheet) firstRecord() ([]string, int, error) {
 	}
 }
 
+// The names of a record's tags.
+const (
+	idTag         = "id"
+	nameTag       = "name"
+	commentTag    = "comment"
+	aadTag        = "aadDeviceId"
+	onboardingTag = "onboardingStatus"
+)
+
+var tags = [roles]string{idRole: idTag, nameRole: nameTag, commentRole: commentTag, aadRole: aadTag, onboardingRole: onboardingTag}
+
 // prepare notes which columns make a record.
 func (s *sheet) prepare() {
-	names := map[role]string{
-		idRole: "id", nameRole: "name", commentRole: "comment", aadRole: "aadDeviceId", onboardingRole: "onboardingStatus",
-	}
 	for r := idRole; r < roles; r++ {
 		if column := s.c.columns.byRole[r]; column >= 0 {
 			s.pick = append(s.pick, column)
-			s.header = append(s.header, names[r])
+			s.header = append(s.header, tags[r])
 		}
 	}
 	s.width = len(s.c.columns.carried)
 }
 
 func (s *sheet) newBatch() *batch {
-	b := &batch{narrow: [][]string{s.header}, records: make([]*record, batchRows), rows: make([]sheetRow, 0, batchRows)}
+	b := &batch{narrow: [][]string{s.header}, records: make([]record, batchRows), rows: make([]sheetRow, 0, batchRows)}
 	for range batchRows {
 		b.narrow = append(b.narrow, make([]string, len(s.pick)))
 	}
@@ -162,17 +188,24 @@ func (s *sheet) ReadAll() ([][]string, error) {
 	end := s.r.InputOffset() + batchBytes
 	for s.done == nil && len(b.rows) < batchRows && s.r.InputOffset() < end {
 		fields, line, err := s.next()
-		var parse *csv.ParseError
 		switch {
-		case errors.As(err, &parse):
-			s.take(nil, line, parse.Err.Error())
 		case err != nil:
-			s.done = err // not returned: the rows before it come first
+			s.broken(line, err)
 		case !blank(fields):
 			s.take(fields, line, s.surplus(fields))
 		}
 	}
 	return b.narrow[:len(b.rows)+1], nil
+}
+
+// broken takes a row that cannot be taken apart, or ends the reading.
+func (s *sheet) broken(line int, err error) {
+	var parse *csv.ParseError
+	if errors.As(err, &parse) {
+		s.take(nil, line, parse.Err.Error())
+		return
+	}
+	s.done = err // not returned by ReadAll: the rows before it come first
 }
 
 // next reads a record. A *csv.ParseError is about one line and leaves the reader at the next; any other is final.
