@@ -103,7 +103,7 @@ func (c *Campaign) inBulk(done *Enlisted, piece func(*batch, *Enlisted) error) e
 
 // sortList brings a list into the order of the keys, without repetitions.
 func sortList(e Enlistment) ([]enlistee, error) {
-	var list []enlistee
+	list := make([]enlistee, 0, max(0, e.List.Machines))
 	for m := range e.Machines {
 		id, err := parseID(m.ID)
 		if err != nil {

@@ -42,7 +42,7 @@ type known struct {
 // any campaign holds live is not sent, nor is one that this campaign has an
 // outcome for, nor one that the tenant has an action for; unless a person says so.
 func (s *session) preview(ctx context.Context, list *input.List, leftOut []omitted, n *renewal) (preview, error) {
-	p := preview{past: map[string][]string{}}
+	p := preview{past: map[string][]string{}, send: make([]input.Machine, 0, len(list.Machines))}
 	records, planned, err := s.records(n.campaign)
 	if err != nil {
 		return p, err
@@ -125,7 +125,7 @@ func (p *preview) compare(tenant *runner.Tenant, n *renewal) {
 		again[k.machine.ID] = k.State
 	}
 	send := p.send
-	p.send = nil
+	p.send = send[:0] // in its place: it may be a million machines
 	for _, m := range send {
 		past, planned := n.renewed[m.ID]
 		state, renews := again[m.ID]
@@ -200,6 +200,9 @@ func (s *session) records(campaign string) (map[string]journal.Live, []journal.S
 
 // notListed returns the machines that a list no longer holds.
 func notListed(planned []journal.Standing, list *input.List, leftOut []omitted) []journal.Standing {
+	if len(planned) == 0 {
+		return nil
+	}
 	listed := make(map[string]bool, len(list.Machines))
 	for _, m := range list.Machines {
 		listed[m.ID] = true
