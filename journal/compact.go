@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -72,8 +73,8 @@ func copyTo(dst string, tx *bolt.Tx) error {
 	return errors.Join(err, db.Close())
 }
 
-// copyBucket copies a bucket in transactions of a bearable size. Pages are left
-// with room for what later updates add.
+// copyBucket copies a bucket in transactions of a bearable size. Pages of what may
+// change are left with room for what later updates add.
 func copyBucket(db *bolt.DB, name []byte, from *bolt.Bucket) error {
 	cursor := from.Cursor()
 	key, value := cursor.First()
@@ -84,6 +85,9 @@ func copyBucket(db *bolt.DB, name []byte, from *bolt.Bucket) error {
 				return err
 			}
 			to.FillPercent = packed
+			if bytes.Equal(name, eventBucket) {
+				to.FillPercent = 1 // no event is ever changed
+			}
 			for size := 0; key != nil && size < compactBytes; key, value = cursor.Next() {
 				size += len(key) + len(value)
 				if err := to.Put(key, value); err != nil {
