@@ -39,7 +39,7 @@ func (j *Journal) Recover() ([]Entry, error) {
 func (j *Journal) sending(op string) ([][]byte, error) {
 	var keys [][]byte
 	err := j.view(op, func(tx *bolt.Tx) error {
-		if any, err := j.readSending(tx); err != nil || !any {
+		if some, err := j.readSending(tx); err != nil || !some {
 			return err
 		}
 		for g := range machineGroups(tx.Bucket(machineBucket), rawID{}, -1) {
