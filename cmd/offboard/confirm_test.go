@@ -56,7 +56,7 @@ func TestConfirmTellsWhatHasEnded(t *testing.T) {
 			{Live: journal.Live{State: journal.Failed, Updated: since}}, {Live: journal.Live{State: journal.Succeeded, Updated: since}},
 			{Live: journal.Live{State: journal.Succeeded, Updated: since.Add(time.Hour)}},
 		},
-		before: []known{{Live: journal.Live{State: journal.Rejected, Updated: since}}},
+		before: []known{{Live: journal.Live{State: journal.Rejected, Updated: since}}, {Live: journal.Live{State: journal.Cancelled, Updated: since}}},
 	}
 	var told strings.Builder
 	a := &app{env: environment{stdin: strings.NewReader("12\n"), stderr: &told, interactive: true}}
@@ -65,7 +65,8 @@ func TestConfirmTellsWhatHasEnded(t *testing.T) {
 	}
 	for _, words := range []string{
 		"3 of them again: 2 succeeded, the last 2026-03-02T10:00:00Z; 1 failed, the last 2026-03-02T09:00:00Z.\n",
-		"1 of them ended before in another campaign: 1 rejected, the last 2026-03-02T09:00:00Z.\n",
+		"2 of them ended before in another campaign: 1 cancelled, the last 2026-03-02T09:00:00Z; 1 rejected, the last 2026-03-02T09:00:00Z.\n",
+		"What says cancelled may have been carried out all the same; 'offboard verify' tells.\n",
 	} {
 		if !strings.Contains(told.String(), words) {
 			t.Errorf("%q lacks %q", told.String(), words)

@@ -199,6 +199,10 @@ func (p preview) renewedWords() string {
 	if n := len(p.before); n > 0 {
 		fmt.Fprintf(&b, "%s of them ended before in another campaign: %s.\n", grouped(n), endsOf(p.before))
 	}
+	cancelled := func(k known) bool { return k.State == journal.Cancelled }
+	if slices.ContainsFunc(p.again, cancelled) || slices.ContainsFunc(p.before, cancelled) {
+		b.WriteString("What says cancelled may have been carried out all the same; 'offboard verify' tells.\n")
+	}
 	return b.String()
 }
 
