@@ -40,7 +40,7 @@ func descriptor(f *os.File, do func(fd int) error) error {
 	err = raw.Control(func(fd uintptr) {
 		failed = unix.EINTR
 		for errors.Is(failed, unix.EINTR) {
-			failed = do(int(fd)) //nolint:gosec // a descriptor is an int
+			failed = do(int(fd))
 		}
 	})
 	return errors.Join(err, failed)

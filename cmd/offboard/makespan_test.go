@@ -18,8 +18,8 @@ import (
 	"offboard/internal/simulator"
 )
 
-// windows are the ways in which a server may count.
-var windows = []struct {
+// windowKinds are the ways in which a server may count.
+var windowKinds = []struct {
 	name string
 	kind simulator.Window
 }{{"sliding", simulator.Sliding}, {"fixed", simulator.Fixed}, {"token bucket", simulator.TokenBucket}}
@@ -40,7 +40,7 @@ func TestMakespans(t *testing.T) {
 		machines int
 		atMost   float64
 	}{{50, 0}, {100, 0}, {500, 1.05}, {1500, 1.04}, {3000, 1.01}, {10_000, 1.005}, {50_000, 1.005}} {
-		for _, w := range windows {
+		for _, w := range windowKinds {
 			t.Run(fmt.Sprint(c.machines, " ", w.name), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {

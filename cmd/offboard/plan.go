@@ -50,45 +50,17 @@ type omitted struct {
 // plan resolves the list and compares it with the campaign's rules, the journal
 // and the tenant, and changes none of them.
 func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan, error) {
-	p := plan{
-		comment: strings.TrimSpace(f.comment), survey: f.survey,
-		rules: rules{
-			Max: f.max, Ticket: f.ticket, IncludeNotOnboarded: f.includeNotOnboarded, NewJournal: f.newJournal,
-			Waves: f.waveRules(),
-		},
-	}
 	was, err := s.takeEnded(list, f)
+	if err != nil {
+		return plan{}, err
+	}
+	if err := s.resolveRows(ctx, list, &f.listFlags); err != nil {
+		return plan{}, err
+	}
+	p, err := s.judgedBy(ctx, list, f)
 	if err != nil {
 		return p, err
 	}
-	if err := s.resolveRows(ctx, list, &f.listFlags); err != nil {
-		return p, err
-	}
-	for _, m := range list.NotOnboarded {
-		p.leftOut = append(p.leftOut, omitted{m, s.notOnboarded(m)})
-	}
-	if p.rules.guardRules, err = f.guardRules(); err != nil {
-		return p, err
-	}
-	if f.planned != nil {
-		p.rules, p.rules.Plan = f.planned.Rules, f.planned.mark
-		p.rules.NewJournal = p.rules.NewJournal || f.newJournal
-		p.leftOut = append(p.leftOut, f.planned.leftOut()...)
-	}
-	if p.policy, err = s.app.inForce(ctx); err != nil {
-		return p, err
-	}
-	if err := p.policy.contradicted(p.rules); err != nil {
-		return p, err
-	}
-	if err := s.existing(&p, f.campaign); err != nil {
-		return p, err
-	}
-	if err := s.inherit(&p, f); err != nil {
-		return p, err
-	}
-	p.rules.Policy = p.policy.mark()
-	p.rules.Waves.bound(&f.budgetFlags)
 	var begun bool
 	if f.planned != nil {
 		if begun, err = f.planned.current(p.existing, s.appID, time.Now()); err != nil {
@@ -120,6 +92,42 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 		p.uninformed = !p.rules.NewJournal
 	}
 	return p, errors.Join(err, p.divide(list))
+}
+
+// judgedBy is what a list is judged by: the rules of its flags or of its plan, those
+// of the campaign if it has begun, and the machine's policy.
+func (s *session) judgedBy(ctx context.Context, list *input.List, f *runFlags) (p plan, err error) {
+	p = plan{
+		comment: strings.TrimSpace(f.comment), survey: f.survey,
+		rules: rules{
+			Max: f.max, Ticket: f.ticket, IncludeNotOnboarded: f.includeNotOnboarded, NewJournal: f.newJournal,
+			Waves: f.waveRules(),
+		},
+	}
+	for _, m := range list.NotOnboarded {
+		p.leftOut = append(p.leftOut, omitted{m, s.notOnboarded(m)})
+	}
+	if p.rules.guardRules, err = f.guardRules(); err != nil {
+		return p, err
+	}
+	if f.planned != nil {
+		p.rules, p.rules.Plan = f.planned.Rules, f.planned.mark
+		p.rules.NewJournal = p.rules.NewJournal || f.newJournal
+		p.leftOut = append(p.leftOut, f.planned.leftOut()...)
+	}
+	if p.policy, err = s.app.inForce(ctx); err != nil {
+		return p, err
+	}
+	if err := p.policy.contradicted(p.rules); err != nil {
+		return p, err
+	}
+	if err := s.existing(&p, f.campaign); err != nil {
+		return p, err
+	}
+	err = s.inherit(&p, f)
+	p.rules.Policy = p.policy.mark()
+	p.rules.Waves.bound(&f.budgetFlags)
+	return p, err
 }
 
 // notOnboarded says who says that a machine has no sensor to stop.
