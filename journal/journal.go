@@ -132,7 +132,7 @@ func (j *Journal) load(db *bolt.DB) error {
 func hintFor(err error) string {
 	switch {
 	case errors.Is(err, ErrLocked):
-		return "wait for the other run to end, or stop it"
+		return "wait for the other run to end, or stop it with 'offboard stop'"
 	case errors.Is(err, ErrForeign):
 		return "name another journal, or sign in to the tenant that this one belongs to"
 	case errors.Is(err, ErrNotAJournal):

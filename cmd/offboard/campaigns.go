@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"offboard/internal/door"
 	"offboard/journal"
 )
 
@@ -25,11 +28,12 @@ func (a *app) campaignsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "campaigns",
 		Short: "List the campaigns by ticket",
-		Long: `Lists the journal's campaigns by ticket, from the journal alone: when each was begun,
-when its last run ended and with which exit code, and how its machines stand. A
-campaign is open while a machine is left to send or to settle.`,
+		Long: `Lists the journal's campaigns by ticket: when each was begun, when its last run
+ended and with which exit code, and how its machines stand. It asks the run that
+is under way, of this account, or reads the journal when there is none. A campaign
+is open while a machine is left to send or to settle.`,
 		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error { return a.campaigns(&f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.campaigns(cmd.Context(), &f) },
 	}
 	f.bindTenant(cmd.Flags())
 	f.outputFlag.bind(cmd.Flags())
@@ -58,18 +62,16 @@ type campaignResult struct {
 	Counts    map[string]int `json:"counts"`
 }
 
-func (a *app) campaigns(f *campaignsFlags) error {
+func (a *app) campaigns(ctx context.Context, f *campaignsFlags) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
-	j, err := a.openOffline(&offlineFlags{f.connectionFlags, journalFlags{journal: f.journal}}, journal.Options{ReadOnly: true})
+	r, err := a.askCampaigns(ctx, f)
 	if err != nil {
 		return err
 	}
-	defer j.Close()
-	r, err := campaignsOf(j, f.ticket)
-	if err != nil {
-		return err
+	if f.ticket != "" {
+		r.Campaigns = slices.DeleteFunc(r.Campaigns, func(c campaignResult) bool { return c.Ticket != f.ticket })
 	}
 	if f.output == "json" {
 		e := json.NewEncoder(a.env.stdout)
@@ -79,7 +81,31 @@ func (a *app) campaigns(f *campaignsFlags) error {
 	return r.write(a.env.stdout)
 }
 
-func campaignsOf(j *journal.Journal, ticket string) (campaignsResult, error) {
+// askCampaigns asks the run that holds the journal, and reads the journal when
+// there is none.
+func (a *app) askCampaigns(ctx context.Context, f *campaignsFlags) (r campaignsResult, err error) {
+	offline := &offlineFlags{f.connectionFlags, journalFlags{journal: f.journal}}
+	tenant := a.journalTenant(&f.connectionFlags)
+	path, err := a.existingJournal(offline, tenant)
+	if err != nil {
+		return r, err
+	}
+	err = a.ask(ctx, path, func(ctx context.Context, dial door.Dial) error { return door.Campaigns(ctx, dial, &r) })
+	switch {
+	case err == nil && f.tenant != "" && r.TenantID != tenant.ID:
+		return r, fmt.Errorf("%s: %w", path, journal.ErrForeign)
+	case !errors.Is(err, errNoRun):
+		return r, missing(path, err)
+	}
+	j, err := a.openOffline(offline, journal.Options{ReadOnly: true})
+	if err != nil {
+		return r, err
+	}
+	defer j.Close()
+	return campaignsOf(j)
+}
+
+func campaignsOf(j *journal.Journal) (campaignsResult, error) {
 	all := campaignsResult{TenantID: j.Tenant().ID, Journal: j.Path(), Campaigns: []campaignResult{}}
 	infos, err := j.Campaigns()
 	if err != nil {
@@ -93,9 +119,6 @@ func campaignsOf(j *journal.Journal, ticket string) (campaignsResult, error) {
 		r, counts, err := resultOf(j, c)
 		if err != nil {
 			return all, err
-		}
-		if ticket != "" && r.Ticket != ticket {
-			continue
 		}
 		left := slices.ContainsFunc(unfinished, func(st journal.State) bool { return counts.Of(st) > 0 })
 		all.Campaigns = append(all.Campaigns, campaignResult{

@@ -176,6 +176,12 @@ func TestAbortStopsTheRun(t *testing.T) {
 				t.Errorf("%q: exit code %d: %s", args, code, stderr)
 			}
 		}
+		if code, stdout, stderr := v.run(t.Context(), "campaigns", "--output", "json"); code != exitOK || !strings.Contains(stdout, `"campaign":"one"`) || !strings.Contains(stdout, `"open":true`) {
+			t.Errorf("campaigns: exit code %d: %s%s", code, stdout, stderr)
+		}
+		if code, stdout, stderr := v.run(t.Context(), "campaigns", "--ticket", "CHG-1"); code != exitOK || stdout != "No campaigns.\n" {
+			t.Errorf("campaigns: exit code %d: %s%s", code, stdout, stderr)
+		}
 		if code, _, stderr := v.run(t.Context(), "abort", "--reason", "wrong list", "--yes"); code != exitOK {
 			t.Errorf("exit code %d: %s", code, stderr)
 		}

@@ -105,6 +105,9 @@ func (l *live) Status(campaign string) (any, error) {
 	return r, nil
 }
 
+// Campaigns is part of [door.Keeper].
+func (l *live) Campaigns() (any, error) { return campaignsOf(l.session.journal) }
+
 // describe adds what this process knows.
 func (l *live) describe(r *result) {
 	l.mu.Lock()

@@ -28,6 +28,12 @@ func Status(ctx context.Context, dial Dial, campaign string, status any) error {
 	return request(ctx, dial, http.MethodGet, path, status)
 }
 
+// Campaigns asks for all campaigns and decodes them into campaigns. The error is as
+// that of [Status].
+func Campaigns(ctx context.Context, dial Dial, campaigns any) error {
+	return request(ctx, dial, http.MethodGet, "/campaigns", campaigns)
+}
+
 // Stop asks the process behind a door to stop; Pause and Unpause to hold its work
 // and to let it go on. They return as soon as it has taken note.
 func Stop(ctx context.Context, dial Dial) error {

@@ -31,6 +31,7 @@ func (k *keeper) note(what string) error {
 func (k *keeper) Status(campaign string) (any, error) {
 	return map[string]string{"campaign": campaign}, k.note("status")
 }
+func (k *keeper) Campaigns() (any, error)  { return []string{"one", "two"}, k.note("campaigns") }
 func (k *keeper) Stop(who string) error    { return k.note("stop by " + who) }
 func (k *keeper) Pause(who string) error   { return k.note("pause by " + who) }
 func (k *keeper) Unpause(who string) error { return k.note("unpause by " + who) }
@@ -82,12 +83,16 @@ func TestRequests(t *testing.T) {
 		if err := Status(t.Context(), m.dial, "a & b/ü", &status); err != nil || status.Campaign != "a & b/ü" {
 			t.Errorf("%+v, %v", status, err)
 		}
+		var campaigns []string
+		if err := Campaigns(t.Context(), m.dial, &campaigns); err != nil || len(campaigns) != 2 {
+			t.Errorf("%q, %v", campaigns, err)
+		}
 		for _, ask := range []func(context.Context, Dial) error{Stop, Pause, Unpause} {
 			if err := ask(t.Context(), m.dial); err != nil {
 				t.Error(err)
 			}
 		}
-		want := []string{"status", "stop by somebody", "pause by somebody", "unpause by somebody"}
+		want := []string{"status", "campaigns", "stop by somebody", "pause by somebody", "unpause by somebody"}
 		if len(k.asked) != len(want) {
 			t.Fatalf("%q", k.asked)
 		}

@@ -18,6 +18,8 @@ type Keeper interface {
 	// Status describes a campaign, or the one at work when its name is "", as
 	// something that JSON can be made of.
 	Status(campaign string) (any, error)
+	// Campaigns describes all of them in short.
+	Campaigns() (any, error)
 	// Stop has the work stopped in an orderly way, Pause and Unpause hold it
 	// and let it go on. An error says why not.
 	Stop(who string) error
@@ -90,6 +92,10 @@ func handler(k Keeper) http.Handler {
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		status, err := k.Status(r.URL.Query().Get("campaign"))
 		reply(w, status, err)
+	})
+	mux.HandleFunc("GET /campaigns", func(w http.ResponseWriter, _ *http.Request) {
+		campaigns, err := k.Campaigns()
+		reply(w, campaigns, err)
 	})
 	for path, act := range map[string]func(string) error{"stop": k.Stop, "pause": k.Pause, "unpause": k.Unpause} {
 		mux.HandleFunc("POST /"+path, func(w http.ResponseWriter, r *http.Request) {
