@@ -73,12 +73,13 @@ func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, 
 	if err != nil {
 		return result{}, counts, err
 	}
-	rules, err := rulesOf(info)
+	agreed, err := rulesOf(info)
 	if err != nil {
 		return result{}, counts, err
 	}
 	r := result{
-		Campaign: info.Name, Ticket: rules.Ticket, TenantID: j.Tenant().ID, Journal: j.Path(), Chain: chain,
+		Campaign: info.Name, Ticket: agreed.Ticket, Aborted: agreed.Aborted, Policy: agreed.Policy,
+		TenantID: j.Tenant().ID, Journal: j.Path(), Chain: chain,
 		List: listResult{
 			Path: info.List.Path, SHA256: info.List.SHA256, Machines: counts.Total(),
 			Duplicates: info.List.Duplicates, BadRows: info.List.BadRows,
@@ -89,11 +90,6 @@ func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, 
 	for _, state := range journal.States() {
 		r.Counts[state.String()] = counts.Of(state)
 	}
-	agreed, err := rulesOf(info)
-	if err != nil {
-		return r, counts, err
-	}
-	r.Aborted, r.Policy = agreed.Aborted, agreed.Policy
 	if r.Waves, err = wavesOf(c); err != nil {
 		return r, counts, err
 	}
