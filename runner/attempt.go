@@ -84,6 +84,18 @@ func (r *Runner) skip(w work, err error) error {
 	return err
 }
 
+// notAppliedReason is why a request certainly had no effect.
+func notAppliedReason(cause error) journal.Reason {
+	switch {
+	case errors.Is(cause, defender.ErrThrottled):
+		return journal.ReasonThrottled
+	case errors.Is(cause, defender.ErrTokenRefused):
+		return journal.ReasonTokenRefused
+	default:
+		return journal.ReasonNotSent
+	}
+}
+
 // answer tells the token what became of its call, at the moment of the answer:
 // its window begins now, not when the outcome is on disk.
 func (r *Runner) answer(t *limiter.Token, err error) {
@@ -168,13 +180,7 @@ func (r *Runner) applied(t try, action defender.MachineAction) error {
 }
 
 func (r *Runner) notApplied(t try, cause error) error {
-	reason := journal.ReasonNotSent
-	switch {
-	case errors.Is(cause, defender.ErrThrottled):
-		reason = journal.ReasonThrottled
-	case errors.Is(cause, defender.ErrTokenRefused):
-		reason = journal.ReasonTokenRefused
-	}
+	reason := notAppliedReason(cause)
 	if err := r.c.Record.Release(t.machineID, failureOf(reason, cause)); err != nil {
 		return err
 	}

@@ -16,8 +16,8 @@ import (
 const cancelRounds = 3
 
 // Cancel asks for every action that the survey found not final, under the quota of
-// the cancel API, and returns what came of all of them. What the survey found ended is recorded first. A request
-// whose outcome is unknown is looked after before it is made again: the action is
+// the cancel API, and returns what came of all of them. What the survey found ended
+// is recorded first. A request whose outcome is unknown is looked after before it is made again: the action is
 // the same, so asking twice does no harm.
 //
 // The error is ctx's after an orderly stop, [ErrUnreachable], a *[defender.Error]
@@ -210,15 +210,11 @@ func (c *Canceller) refused(u *undo, reason journal.Reason, cause error) error {
 }
 
 func (c *Canceller) notApplied(u *undo, p *pass, cause error) error {
-	e, _ := asDefender(cause)
-	reason := journal.ReasonNotSent
-	switch {
-	case errors.Is(cause, defender.ErrThrottled):
-		reason = journal.ReasonThrottled
+	reason := notAppliedReason(cause)
+	if reason == journal.ReasonThrottled {
+		e, _ := asDefender(cause)
 		c.throttled.Add(1)
 		c.c.OnEvent(Event{Kind: EventThrottled, MachineID: u.MachineID, Wait: e.RetryAfter, Err: cause})
-	case errors.Is(cause, defender.ErrTokenRefused):
-		reason = journal.ReasonTokenRefused
 	}
 	if err := c.c.Record.Uncancelled(u.MachineID, failureOf(reason, cause)); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -88,15 +89,7 @@ func WaveNames(values []string) []string {
 		}
 	}
 	if len(number) == len(names) {
-		slices.SortStableFunc(names, func(a, b string) int {
-			switch {
-			case number[a] < number[b]:
-				return -1
-			case number[a] > number[b]:
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(number[a], number[b]) })
 	}
 	return names
 }

@@ -74,6 +74,15 @@ func (s *Survey) count(f Facts, now time.Time) {
 	}
 }
 
+// SharesOf counts names, the most frequent first.
+func SharesOf(names []string) []Share {
+	t := tally{}
+	for _, name := range names {
+		t[name]++
+	}
+	return t.shares()
+}
+
 type tally map[string]int
 
 func (t tally) shares() []Share {
