@@ -26,9 +26,8 @@ func (a *app) abortCommand() *cobra.Command {
 		Short: "Give a campaign up: send nothing more, and cancel what has not ended",
 		Long: `Ends a campaign for good: its run, if one is under way, is stopped, 'run' and
 'resume' refuse it from now on, and its own actions that have not ended are
-cancelled as by 'offboard cancel'. Machines that
-were not sent are free for another campaign. 'status', 'follow', 'verify' and
-'cancel' still work on it.
+cancelled as by 'offboard cancel'. Machines that were not sent are free for
+another campaign. 'status', 'follow', 'verify' and 'cancel' still work on it.
 
 A machine in doubt is cancelled if the tenant's actions show that its request
 arrived. Otherwise it stays in doubt: 'offboard cancel' looks again, and 'offboard
@@ -160,8 +159,7 @@ func markAborted(c *journal.Campaign, reason string) error {
 	if err != nil || r.Aborted != nil {
 		return err
 	}
-	r.Aborted = &abortion{At: time.Now().UTC(), By: operator(), Reason: reason}
-	return r.keep(c)
+	return changeRules(c, func(r *rules) { r.Aborted = &abortion{At: time.Now().UTC(), By: operator(), Reason: reason} })
 }
 
 // refuseAborted refuses to send for a campaign that was given up.

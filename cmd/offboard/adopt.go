@@ -43,7 +43,7 @@ func (s *session) withoutTenant(c *journal.Campaign, unread error) error {
 		return uninformedError(unread)
 	}
 	s.app.log.Warn().Err(unread).Msg("going on without knowing what other hosts did")
-	return agreed.keep(c)
+	return changeRules(c, func(r *rules) { r.NewJournal = true })
 }
 
 func uninformedError(unread error) error {

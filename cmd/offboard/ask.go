@@ -113,6 +113,6 @@ func (a *app) askCommand(f *askFlags, cmd *cobra.Command, run func(ctx context.C
 		return err
 	}
 	f.bindTenant(cmd.Flags())
-	cmd.Flags().StringVar(&f.journal, "journal", "", "journal `file` (default: one per tenant and cloud in the state directory)")
+	f.bindJournal(cmd.Flags())
 	return cmd
 }

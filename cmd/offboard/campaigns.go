@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,9 +17,9 @@ import (
 )
 
 type campaignsFlags struct {
-	connectionFlags
+	offlineFlags
 	outputFlag
-	journal, ticket string
+	ticket string
 }
 
 func (a *app) campaignsCommand() *cobra.Command {
@@ -37,7 +36,7 @@ is open while a machine is left to send or to settle.`,
 	}
 	f.bindTenant(cmd.Flags())
 	f.outputFlag.bind(cmd.Flags())
-	cmd.Flags().StringVar(&f.journal, "journal", "", "journal `file` (default: one per tenant and cloud in the state directory)")
+	f.bindJournal(cmd.Flags())
 	cmd.Flags().StringVar(&f.ticket, "ticket", "", "only the campaigns of this ticket `ID`")
 	return cmd
 }
@@ -74,9 +73,7 @@ func (a *app) campaigns(ctx context.Context, f *campaignsFlags) error {
 		r.Campaigns = slices.DeleteFunc(r.Campaigns, func(c campaignResult) bool { return c.Ticket != f.ticket })
 	}
 	if f.output == "json" {
-		e := json.NewEncoder(a.env.stdout)
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
+		return writeJSON(a.env.stdout, r)
 	}
 	return r.write(a.env.stdout)
 }
@@ -84,9 +81,8 @@ func (a *app) campaigns(ctx context.Context, f *campaignsFlags) error {
 // askCampaigns asks the run that holds the journal, and reads the journal when
 // there is none.
 func (a *app) askCampaigns(ctx context.Context, f *campaignsFlags) (r campaignsResult, err error) {
-	offline := &offlineFlags{f.connectionFlags, journalFlags{journal: f.journal}}
 	tenant := a.journalTenant(&f.connectionFlags)
-	path, err := a.existingJournal(offline, tenant)
+	path, err := a.existingJournal(&f.offlineFlags, tenant)
 	if err != nil {
 		return r, err
 	}
@@ -97,7 +93,7 @@ func (a *app) askCampaigns(ctx context.Context, f *campaignsFlags) (r campaignsR
 	case !errors.Is(err, errNoRun):
 		return r, missing(path, err)
 	}
-	j, err := a.openOffline(offline, journal.Options{ReadOnly: true})
+	j, err := a.openOffline(&f.offlineFlags, journal.Options{ReadOnly: true})
 	if err != nil {
 		return r, err
 	}

@@ -152,9 +152,7 @@ func (s *session) undo(ctx context.Context, u *undoing, f *cancelFlags) error {
 		return err
 	}
 	defer func() { _ = calls.Close() }()
-	defer context.AfterFunc(ctx, func() {
-		s.app.log.Warn().Msg("stopping: finishing what is in flight; once more ends at once")
-	})()
+	defer s.app.tellStopping(ctx)()
 	stop := u.watch(ctx, calls)
 	machines, summary, cause := u.canceller.Cancel(ctx, calls)
 	stop()

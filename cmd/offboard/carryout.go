@@ -47,9 +47,7 @@ func (s *session) carryOut(ctx context.Context, c *journal.Campaign, resume stri
 	failpoint.Hit(failpoint.RunBegun)
 	ctx, closeDoor := s.openDoor(ctx, c, last.StartedAt)
 	defer closeDoor()
-	defer context.AfterFunc(ctx, func() {
-		s.app.log.Warn().Msg("stopping: finishing what is in flight; once more ends at once")
-	})()
+	defer s.app.tellStopping(ctx)()
 	summary, err := s.work(ctx, c)
 	failpoint.Hit(failpoint.WorkDone)
 	if err == nil && s.f.wait {
@@ -60,6 +58,14 @@ func (s *session) carryOut(ctx context.Context, c *journal.Campaign, resume stri
 	}
 	last.Calls = callsResult{Sent: summary.Sent, Throttled: summary.Throttled}
 	return s.finish(c, last, resume+approvalFlag(err), err)
+}
+
+// tellStopping says that the work is stopping as soon as ctx is done, unless the
+// function that it returns is called before.
+func (a *app) tellStopping(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		a.log.Warn().Msg("stopping: finishing what is in flight; once more ends at once")
+	})
 }
 
 // stoppedBy adds why a run was stopped to what came of stopping it, unless that

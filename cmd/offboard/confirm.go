@@ -28,16 +28,23 @@ func (a *app) agree(ctx context.Context, machines int, yes bool, what string) er
 	if !a.env.interactive {
 		return usageError("no terminal to confirm %s on; give --yes", plural(machines, "machine"))
 	}
+	typed, same, err := a.typeNumber(ctx, machines, what)
+	if err == nil && !same {
+		err = usageError("not confirmed: %q is not %d; nothing was sent", typed, machines)
+	}
+	return err
+}
+
+// typeNumber shows what is about to happen and has a person type how many machines
+// it happens to. It returns what was typed, and whether that is the number.
+func (a *app) typeNumber(ctx context.Context, machines int, what string) (typed string, same bool, err error) {
 	_, _ = fmt.Fprintf(a.env.stderr, "%s\nType the number of machines to go on: ", what)
-	answer, err := a.answer(ctx)
-	if err != nil {
-		return err
+	if typed, err = a.answer(ctx); err != nil {
+		return "", false, err
 	}
-	typed, err := strconv.Atoi(strings.ReplaceAll(strings.TrimSpace(answer), ",", ""))
-	if err != nil || typed != machines {
-		return usageError("not confirmed: %q is not %d; nothing was sent", strings.TrimSpace(answer), machines)
-	}
-	return nil
+	typed = strings.TrimSpace(typed)
+	n, err := strconv.Atoi(strings.ReplaceAll(typed, ",", ""))
+	return typed, err == nil && n == machines, nil
 }
 
 // answer reads a line, unless the operator interrupts first. The read itself

@@ -25,7 +25,7 @@ the journal for reading. Says what each command would lack.`,
 	}
 	f.connectionFlags.bind(cmd.Flags())
 	f.quotaFlags.bind(cmd.Flags())
-	cmd.Flags().StringVar(&f.journal, "journal", "", "journal `file` (default: one per tenant and cloud in the state directory)")
+	f.bindJournal(cmd.Flags())
 	return cmd
 }
 

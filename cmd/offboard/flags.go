@@ -115,8 +115,13 @@ func (f *workFlags) validateRetryFor() error {
 type journalFlags struct{ journal, campaign string }
 
 func (f *journalFlags) bind(fs *pflag.FlagSet) {
-	fs.StringVar(&f.journal, "journal", "", "journal `file` (default: one per tenant and cloud in the state directory)")
+	f.bindJournal(fs)
 	fs.StringVar(&f.campaign, "campaign", "", "`name` of the campaign")
+}
+
+// bindJournal is bind for the commands that are about the whole journal.
+func (f *journalFlags) bindJournal(fs *pflag.FlagSet) {
+	fs.StringVar(&f.journal, "journal", "", "journal `file` (default: one per tenant and cloud in the state directory)")
 }
 
 // outputFlag chooses the form of the result on stdout.

@@ -171,11 +171,7 @@ func (a *app) guard(ctx context.Context, r guardRules) (runner.Guard, error) {
 	if g.InactiveFor, err = parseDays(r.OnlyInactive); err != nil {
 		return g, err
 	}
-	files := r.Exclude
-	if path := a.env.getenv("OFFBOARD_PROTECTED"); path != "" {
-		files = append(slices.Clone(files), path)
-	}
-	for _, path := range files {
+	for _, path := range a.excludeFiles(r) {
 		p, _, err := readProtection(ctx, path)
 		if err != nil {
 			return g, err
@@ -183,6 +179,15 @@ func (a *app) guard(ctx context.Context, r guardRules) (runner.Guard, error) {
 		g.Protected = append(g.Protected, p)
 	}
 	return g, nil
+}
+
+// excludeFiles are the lists of machines to leave out, that of the environment too.
+func (a *app) excludeFiles(r guardRules) []string {
+	files := slices.Clone(r.Exclude)
+	if path := a.env.getenv("OFFBOARD_PROTECTED"); path != "" {
+		files = append(files, path)
+	}
+	return files
 }
 
 // readProtection reads a list of machines to leave out, and says what the SHA-256
@@ -253,18 +258,18 @@ func rowOf(l *input.List, m input.Machine, inventory runner.Inventory) runner.Ro
 
 // inventoryFor reads the inventory if a rule cannot be judged without it.
 func (s *session) inventoryFor(ctx context.Context, l *input.List, g runner.Guard, p *plan) (runner.Inventory, error) {
-	rule := g.NeedsInventory()
-	if rule == "" && p.rules.MaxPercent > 0 {
-		rule = "--max-percent-of-tenant"
-	}
-	if rule == "" && p.survey {
-		rule = "a plan"
-	}
 	if s.inventory != nil {
 		return *s.inventory, nil
 	}
-	if rule == "" {
-		rule = s.app.policy.needsInventory()
+	rule := g.NeedsInventory()
+	switch {
+	case rule != "":
+	case p.rules.MaxPercent > 0:
+		rule = "--max-percent-of-tenant"
+	case p.survey:
+		rule = "a plan"
+	default:
+		rule = p.policy.needsInventory()
 	}
 	if rule == "" {
 		return runner.Inventory{}, nil

@@ -34,7 +34,7 @@ func (a *app) journalSubcommand(name, short string, do func(context.Context, *of
 		RunE: func(cmd *cobra.Command, _ []string) error { return do(cmd.Context(), &f) },
 	}
 	f.bindTenant(cmd.Flags())
-	cmd.Flags().StringVar(&f.journal, "journal", "", "journal `file` (default: one per tenant and cloud in the state directory)")
+	f.bindJournal(cmd.Flags())
 	return cmd
 }
 

@@ -79,9 +79,7 @@ func (s *session) plan(ctx context.Context, list *input.List, f *runFlags) (plan
 	}
 	if f.planned != nil {
 		p.agreed = f.planned.list().Machines
-		if err := s.keepToPlan(list, &p, f.planned, begun); err != nil {
-			return p, err
-		}
+		s.keepToPlan(list, &p, f.planned, begun)
 	}
 	if len(p.drifted) > 0 && f.onDrift != leaveOut {
 		p.rules.Waves = nil // refused: what is left need not be divisible

@@ -138,7 +138,11 @@ func (p plan) machine(m input.Machine, l leftOut) planMachine {
 
 // offboarding is what the journal knows of a machine, and what else the tenant does.
 func (p plan) offboarding(machineID string) *planOffboarding {
-	if l, ok := p.recorded[machineID]; ok {
+	l, ok := p.records[machineID]
+	if !ok {
+		l, ok = p.elsewhere[machineID]
+	}
+	if ok {
 		return &planOffboarding{State: l.State.String(), Campaign: l.Campaign, Since: l.Updated.UTC()}
 	}
 	if a, ok := p.standing[machineID]; ok {

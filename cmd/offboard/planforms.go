@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -15,9 +15,7 @@ import (
 func (r planReport) write(w io.Writer, form string, verbose bool) error {
 	switch form {
 	case "json":
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
+		return writeJSON(w, r)
 	case "csv":
 		return r.writeCSV(w)
 	case "markdown":
@@ -127,10 +125,7 @@ func (k planFile) rows() (rows [][]string) {
 
 // cells are a machine's values of [planColumns].
 func (m planMachine) cells(k planFile, decision string) []string {
-	comment := ticketed(m.Comment, k.Rules.Ticket)
-	if comment == "" {
-		comment = k.Comment
-	}
+	comment := cmp.Or(ticketed(m.Comment, k.Rules.Ticket), k.Comment)
 	offboarding := ""
 	if m.Offboarding != nil {
 		offboarding = m.Offboarding.String()
@@ -171,10 +166,7 @@ func (r planReport) writeCSV(w io.Writer) error {
 		return err
 	}
 	for _, row := range r.Plan.rows() {
-		for i := range row {
-			row[i] = input.SafeCell(row[i])
-		}
-		if err := out.Write(row); err != nil {
+		if err := writeSafe(out, row); err != nil {
 			return err
 		}
 	}

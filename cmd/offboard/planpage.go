@@ -179,11 +179,7 @@ func shareWords(shares []runner.Share) []string {
 			others += s.Machines
 			continue
 		}
-		name := s.Name
-		if name == "" {
-			name = "not known"
-		}
-		parts = append(parts, fmt.Sprintf("%s (%s)", name, grouped(s.Machines)))
+		parts = append(parts, fmt.Sprintf("%s (%s)", orUnknown(s.Name), grouped(s.Machines)))
 	}
 	if others > 0 {
 		parts = append(parts, fmt.Sprintf("others (%s)", grouped(others)))
@@ -196,9 +192,9 @@ func reasonsOf(out []planMachine) string {
 	if len(out) == 0 {
 		return ""
 	}
-	var all []runner.Surveyed
-	for _, m := range out {
-		all = append(all, runner.Surveyed{Owner: m.Reason})
+	reasons := make([]string, len(out))
+	for i, m := range out {
+		reasons[i] = m.Reason
 	}
-	return ": " + strings.Join(shareWords(runner.SurveyOf(all, time.Time{}).ByOwner), "; ")
+	return ": " + strings.Join(shareWords(runner.SharesOf(reasons)), "; ")
 }

@@ -137,25 +137,19 @@ func (pl *planned) current(c *journal.Campaign, appID string, now time.Time) (be
 }
 
 // keepToPlan compares what was found now with what was planned. Nothing is ever
-// added; what has drifted is not sent, and [plan.check] refuses it unless it may be left out.
-func (s *session) keepToPlan(list *input.List, p *plan, pl *planned, begun bool) (err error) {
-	if p.drifted, err = s.drifts(p, pl, begun); err != nil {
-		return err
-	}
+// added; what has drifted is not sent, and [plan.check] refuses it unless it may be
+// left out.
+func (s *session) keepToPlan(list *input.List, p *plan, pl *planned, begun bool) {
+	p.drifted = p.drifts(pl, begun)
 	for _, d := range p.drifted {
 		s.app.log.Warn().Str("machine_id", d.MachineID).Str("name", d.Name).Msg("drifted: " + d.Reason)
 	}
 	p.leave(list, p.drifted)
-	return nil
 }
 
 // drifts compares every planned machine that the plan's own campaign has not
 // dealt with.
-func (s *session) drifts(p *plan, pl *planned, begun bool) ([]runner.Drift, error) {
-	records, _, err := s.records(pl.Campaign)
-	if err != nil {
-		return nil, err
-	}
+func (p *plan) drifts(pl *planned, begun bool) (all []runner.Drift) {
 	rule := map[string]string{}
 	for _, m := range p.leftOut {
 		rule[m.ID] = m.reason
@@ -164,10 +158,9 @@ func (s *session) drifts(p *plan, pl *planned, begun bool) ([]runner.Drift, erro
 	for _, k := range p.before {
 		before[k.machine.ID] = k.Live
 	}
-	var all []runner.Drift
 	for _, m := range pl.Machines {
 		now := runner.Found{Rule: rule[m.ID], IncludeNotOnboarded: p.rules.IncludeNotOnboarded}
-		if l, ok := records[m.ID]; ok {
+		if l, ok := p.records[m.ID]; ok {
 			if begun && l.Campaign == pl.Campaign {
 				continue // by this plan
 			}
@@ -185,7 +178,7 @@ func (s *session) drifts(p *plan, pl *planned, begun bool) ([]runner.Drift, erro
 			all = append(all, runner.Drift{MachineID: m.ID, Name: m.name(), Reason: why})
 		}
 	}
-	return all, nil
+	return all
 }
 
 // is says whether the plan knew of what the journal has.

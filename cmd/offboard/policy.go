@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -106,12 +104,11 @@ func decodePolicy(place policyPlace) (*policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(text)
 	p, err := parsePolicy(text)
 	if err != nil {
 		return nil, err
 	}
-	p.fileMark = fileMark{place.path, hex.EncodeToString(sum[:])}
+	p.fileMark = fileMark{place.path, sumOf(text)}
 	return p, nil
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 
 	"offboard/defender"
@@ -25,9 +24,9 @@ type preview struct {
 	standing map[string]defender.MachineAction // of the adopted and of those left out
 	// blind: the tenant's actions may not be listed, so adopted is empty.
 	blind bool
-	// recorded is what the journal has of machines, whether they are of the list
-	// or not.
-	recorded map[string]journal.Live
+	// records is what the journal has of machines, of the list or not: live in any
+	// campaign, or ended in this one; elsewhere is what has ended in others.
+	records, elsewhere map[string]journal.Live
 	// past are actions of the machines of again that are over, by machine.
 	past map[string][]string
 }
@@ -62,8 +61,7 @@ func (s *session) preview(ctx context.Context, list *input.List, leftOut []omitt
 		p.sort(m, l, ok, renews, n)
 	}
 	p.leaving = notListed(planned, list, leftOut)
-	p.recorded = maps.Clone(n.ended)
-	maps.Copy(p.recorded, records)
+	p.records, p.elsewhere = records, n.ended
 	wanted := make(map[string]bool, len(list.Machines)+len(leftOut))
 	for _, m := range p.send {
 		wanted[m.ID] = true

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
 	"io"
 	"strings"
@@ -42,12 +43,9 @@ func writeList(c *journal.Campaign, states []journal.State, w io.Writer) error {
 	if err := writeSafe(out, append([]string{"machineId", "computerDnsName", "comment"}, l.Columns...)); err != nil {
 		return err
 	}
+	campaign := c.Info().Comment
 	for _, m := range l.Machines {
-		comment := m.Comment
-		if comment == "" {
-			comment = c.Info().Comment
-		}
-		if err := writeSafe(out, append([]string{m.ID, m.Name, comment}, m.Carried...)); err != nil {
+		if err := writeSafe(out, append([]string{m.ID, m.Name, cmp.Or(m.Comment, campaign)}, m.Carried...)); err != nil {
 			return err
 		}
 	}

@@ -29,8 +29,8 @@ func readReport(j *journal.Journal, c *journal.Campaign, v *reportedVerification
 	if agreed.Plan.SHA256 != "" {
 		r.Plan = &agreed.Plan
 	}
-	if r.Policy, err = policyOf(info); err != nil {
-		return nil, err
+	if p := agreed.Policy; p != nil {
+		r.Policy = &planSource{p.Path, p.SHA256}
 	}
 	if r.Chain, err = j.Chain(); err != nil {
 		return nil, err
@@ -41,15 +41,6 @@ func readReport(j *journal.Journal, c *journal.Campaign, v *reportedVerification
 	}
 	h.tell(r, agreed)
 	return r, r.count(c, h.finals)
-}
-
-// policyOf is the machine-wide policy that the campaign's rules name, nil if none.
-func policyOf(info journal.Info) (*planSource, error) {
-	var r struct{ Policy *planSource }
-	if len(info.Rules) == 0 {
-		return nil, nil //nolint:nilnil // no rules name no policy
-	}
-	return r.Policy, json.Unmarshal(info.Rules, &r)
 }
 
 // count reads every machine once for the totals, and lets them be read again in the

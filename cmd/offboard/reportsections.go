@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,7 +74,7 @@ func (r *campaignReport) provenance() section {
 	file("list", r.List.planSource)
 	if r.Plan != nil {
 		add("plan, SHA-256", r.Plan.SHA256)
-		add("plan approved by", orNobody(r.Plan.ApprovedBy))
+		add("plan approved by", cmp.Or(r.Plan.ApprovedBy, "nobody"))
 	}
 	if r.Policy != nil {
 		file("policy", *r.Policy)
@@ -91,19 +92,7 @@ func (r *campaignReport) provenance() section {
 	return s
 }
 
-func orUnknown(sum string) string {
-	if sum == "" {
-		return "not known"
-	}
-	return sum
-}
-
-func orNobody(who string) string {
-	if who == "" {
-		return "nobody"
-	}
-	return who
-}
+func orUnknown(what string) string { return cmp.Or(what, "not known") }
 
 func (r *campaignReport) runsSection() section {
 	s := section{Title: "Runs", Head: []string{"began", "ended", "operator", "app", "version", "exit code", "why", "calls", "429"}}

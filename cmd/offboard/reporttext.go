@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -42,9 +42,7 @@ func (r *campaignReport) writeJSON(w io.Writer) error {
 
 func unescapedJSON(v any) (string, error) {
 	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
+	err := writeJSON(&b, v)
 	return b.String(), err
 }
 
@@ -89,22 +87,14 @@ func failureCells(f *journal.Failure) []string {
 	if f == nil {
 		return []string{"", "", "", ""}
 	}
-	code := f.Code
-	if code == "" {
-		code = string(f.Reason)
-	}
-	return []string{numberOrNone(f.HTTPStatus), code, f.Message, f.Target}
+	return []string{numberOrNone(f.HTTPStatus), cmp.Or(f.Code, string(f.Reason)), f.Message, f.Target}
 }
 
 func cancelCells(c *journal.Cancellation) []string {
 	if c == nil {
 		return []string{"", "", ""}
 	}
-	outcome := string(c.Outcome)
-	if outcome == "" {
-		outcome = "cut off"
-	}
-	return []string{outcome, c.Operator, c.Reason}
+	return []string{cmp.Or(string(c.Outcome), "cut off"), c.Operator, c.Reason}
 }
 
 func numberOrNone(n int) string {
@@ -119,7 +109,7 @@ func inUTC(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format(time.RFC3339)
+	return instant(t)
 }
 
 // writeCSV writes a row a machine.

@@ -90,7 +90,7 @@ func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, 
 	for _, state := range journal.States() {
 		r.Counts[state.String()] = counts.Of(state)
 	}
-	if r.Waves, err = wavesOf(c); err != nil {
+	if r.Waves, err = wavesOf(c, agreed.Waves); err != nil {
 		return r, counts, err
 	}
 	if len(info.LastRun) == 0 {
@@ -133,11 +133,16 @@ func (c counted) Total() (n int) {
 	return n
 }
 
+// writeJSON writes v as people's texts are: with <, > and & as they stand.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
 func (r result) write(w io.Writer, form string, counts stateCounts, resume string) error {
 	if form == "json" {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
+		return writeJSON(w, r)
 	}
 	words := lastWords(r, counts)
 	if r.Waiting != nil && counts.Of(journal.Accepted) > 0 {

@@ -35,13 +35,17 @@ func rulesOf(i journal.Info) (rules, error) {
 	return r, json.Unmarshal(i.Rules, &r)
 }
 
-// keep writes the rules to the campaign.
-func (r rules) keep(c *journal.Campaign) error {
-	encoded, err := json.Marshal(r)
-	if err != nil {
+// changeRules changes a campaign's rules as they are kept in the journal.
+func changeRules(c *journal.Campaign, change func(*rules)) error {
+	return c.Update(func(i *journal.Info) error {
+		r, err := rulesOf(*i)
+		if err != nil {
+			return err
+		}
+		change(&r)
+		i.Rules, err = json.Marshal(r)
 		return err
-	}
-	return c.Update(func(i *journal.Info) error { i.Rules = encoded; return nil })
+	})
 }
 
 // tightened combines the campaign's rules with those of this run's flags.

@@ -59,11 +59,7 @@ func (s *session) terms() runTerms {
 
 // excludedBy are the files with machines to leave out, with their hashes.
 func (a *app) excludedBy(r guardRules) (files []planSource, err error) {
-	paths := r.Exclude
-	if path := a.env.getenv("OFFBOARD_PROTECTED"); path != "" {
-		paths = append(slices.Clone(paths), path)
-	}
-	for _, path := range paths {
+	for _, path := range a.excludeFiles(r) {
 		sum, err := fileSHA256(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // the machines were left out before it went

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -138,9 +137,7 @@ func (u *undoing) complete() error {
 func (u *undoing) write(f *cancelFlags) error {
 	out := u.session.app.env.stdout
 	if f.output == "json" {
-		e := json.NewEncoder(out)
-		e.SetEscapeHTML(false)
-		return e.Encode(u)
+		return writeJSON(out, u)
 	}
 	if err := u.list(out, f.verbose); err != nil {
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -184,15 +183,7 @@ func (s *session) waves(c *journal.Campaign) (*runner.Waves, error) {
 
 // keepProgress notes in the journal how far the waves are.
 func keepProgress(c *journal.Campaign, p runner.WaveProgress) error {
-	return c.Update(func(i *journal.Info) error {
-		agreed, err := rulesOf(*i)
-		if err != nil {
-			return err
-		}
-		agreed.Waves.Progress = p
-		i.Rules, err = json.Marshal(agreed)
-		return err
-	})
+	return changeRules(c, func(r *rules) { r.Waves.Progress = p })
 }
 
 // approveWave notes that a person lets the next wave begin.
@@ -221,15 +212,13 @@ func (a *app) confirmWave(ctx context.Context, next runner.NextWave) (string, er
 	if !a.env.interactive {
 		return "", fmt.Errorf("%w: no terminal to confirm %s on", runner.ErrWaveUnconfirmed, plural(next.Machines, "machine"))
 	}
-	_, _ = fmt.Fprintf(a.env.stderr, "Wave %d of %d will offboard %s.\nType the number of machines to go on: ",
-		next.Wave, next.Of, plural(next.Machines, "machine"))
-	answer, err := a.answer(ctx)
+	typed, same, err := a.typeNumber(ctx, next.Machines,
+		fmt.Sprintf("Wave %d of %d will offboard %s.", next.Wave, next.Of, plural(next.Machines, "machine")))
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
-	typed, bad := strconv.Atoi(strings.ReplaceAll(strings.TrimSpace(answer), ",", ""))
-	if err != nil || bad != nil || typed != next.Machines {
-		return "", fmt.Errorf("%w: %q is not %d", runner.ErrWaveUnconfirmed, strings.TrimSpace(answer), next.Machines)
+	if err != nil || !same {
+		return "", fmt.Errorf("%w: %q is not %d", runner.ErrWaveUnconfirmed, typed, next.Machines)
 	}
 	return operator(), nil
 }
