@@ -111,7 +111,7 @@ func (s *session) work(ctx context.Context, c *journal.Campaign) (runner.Summary
 	if err != nil {
 		return runner.Summary{}, err
 	}
-	report := &progress{log: s.app.log, limiter: s.calls, campaign: c}
+	report := &progress{log: s.app.log, limiter: s.calls, campaign: c, tell: s.live.event}
 	r, err := runner.New(runner.Config{
 		Service: s.client, Record: c, Calls: s.calls, ListCalls: s.lists,
 		Owner:   func(name string) (runner.Record, error) { return s.journal.Campaign(name) },

@@ -93,7 +93,7 @@ func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
 // follow brings the accepted machines of a campaign to their end, and returns
 // those that it has not.
 func (s *session) follow(ctx context.Context, c *journal.Campaign, bound time.Duration) ([]runner.Waiting, error) {
-	report := &progress{log: s.app.log, counts: map[journal.State]int{}}
+	report := &progress{log: s.app.log, counts: map[journal.State]int{}, tell: s.live.event}
 	s.live.follows(report)
 	owner := func(name string) (runner.Followed, error) { return s.journal.Campaign(name) }
 	return runner.NewFollower(s.directory, owner, report.event).Follow(ctx, c, bound)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -49,6 +50,36 @@ type live struct {
 	report   *progress      // nil before the first event can come
 	held     *heldBy
 	stopping string
+	refusals []refused
+	watchers []func(runner.Event)
+}
+
+// refusalsKept is how many of the last refusals are shown.
+const refusalsKept = 5
+
+// event keeps the last refusals, and tells who watches. It is a part of
+// [progress]; without a door there is nobody to tell.
+func (l *live) event(e runner.Event) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	if e.Err != nil && (e.Kind == runner.EventOutcome || e.Kind == runner.EventCancelAnswered) {
+		l.refusals = append(l.refusals[max(0, len(l.refusals)-refusalsKept+1):],
+			refused{time.Now().UTC(), e.MachineID, e.State.String(), e.Err.Error()})
+	}
+	watchers := l.watchers
+	l.mu.Unlock()
+	for _, watch := range watchers {
+		watch(e)
+	}
+}
+
+// watch has every event from now on told to a function, which must not wait.
+func (l *live) watch(tell func(runner.Event)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watchers = append(slices.Clip(l.watchers), tell)
 }
 
 // openDoor has the process answer for its work until it is closed, and returns a
@@ -115,6 +146,7 @@ func (l *live) describe(r *result) {
 	r.Running = &running{
 		PID: os.Getpid(), Operator: operator(), Campaign: l.campaign.Info().Name,
 		StartedAt: l.started, Held: l.held, Stopping: l.stopping,
+		Refusals: slices.Clone(l.refusals),
 	}
 	if l.report != nil {
 		r.Running.Waiting = l.report.waiting(time.Now())

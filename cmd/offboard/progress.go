@@ -22,6 +22,7 @@ type progress struct {
 	log      zerolog.Logger
 	limiter  *limiter.Limiter
 	campaign *journal.Campaign
+	tell     func(runner.Event) // who else wants to know; nil for nobody
 
 	mu     sync.Mutex
 	counts map[journal.State]int
@@ -161,6 +162,9 @@ func (p *progress) event(e runner.Event) {
 	default:
 	}
 	p.write(level, e)
+	if p.tell != nil {
+		p.tell(e)
+	}
 }
 
 func (p *progress) write(level zerolog.Level, e runner.Event) {

@@ -20,6 +20,7 @@ type running struct {
 	Stopping  string      `json:"stopping"` // why, "" if it is not
 	Waiting   *waitingFor `json:"waiting"`  // nil: for nothing but answers
 	Quotas    []quotaUse  `json:"quotas"`   // of the offboard API, empty while nothing is sent
+	Refusals  []refused   `json:"refusals"` // the last few of this run, the newest last
 	EndsAt    *time.Time  `json:"ends_at"`  // nil: not known, held, or waves are to come
 }
 
@@ -37,6 +38,17 @@ type quotaUse struct {
 	PerSeconds int `json:"per_seconds"`
 	Limit      int `json:"limit"`
 	Used       int `json:"used"`
+	// NextAt is when the next token comes back; nil if none is out, or that depends
+	// on calls in flight.
+	NextAt *time.Time `json:"next_at"`
+}
+
+// refused is a request of this run whose answer was an error.
+type refused struct {
+	At        time.Time `json:"at"`
+	MachineID string    `json:"machine_id"`
+	State     string    `json:"state"` // that the machine is in after it
+	Error     string    `json:"error"`
 }
 
 // measure adds what the quota says: how much is used, what is waited for if all
@@ -44,7 +56,12 @@ type quotaUse struct {
 func (r *running) measure(calls *limiter.Limiter, planned int) {
 	status, now := calls.Status(), time.Now().UTC()
 	for _, q := range status.Quotas {
-		r.Quotas = append(r.Quotas, quotaUse{int(q.Per / time.Second), q.N, q.Used})
+		use := quotaUse{PerSeconds: int(q.Per / time.Second), Limit: q.N, Used: q.Used}
+		if !q.Next.IsZero() {
+			next := now.Add(q.Next.Sub(status.Now))
+			use.NextAt = &next
+		}
+		r.Quotas = append(r.Quotas, use)
 		if q.Used >= q.N && !q.Next.IsZero() && r.Waiting == nil && planned > 0 {
 			reason := fmt.Sprintf("the %d calls in %s are used up", q.N, strings.TrimSuffix(strings.TrimSuffix(q.Per.String(), "0s"), "0m"))
 			r.Waiting = &waitingFor{reason, now.Add(q.Next.Sub(status.Now))}

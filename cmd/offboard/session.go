@@ -186,7 +186,7 @@ func (s *session) openLists() (err error) {
 	if s.lists, err = s.openLimiter("list", nil, open); err != nil {
 		return err
 	}
-	s.directory = runner.NewDirectory(s.client, s.lists, s.f.retryFor, (&progress{log: s.app.log}).event)
+	s.directory = runner.NewDirectory(s.client, s.lists, s.f.retryFor, (&progress{log: s.app.log, tell: func(e runner.Event) { s.live.event(e) }}).event)
 	return nil
 }
 

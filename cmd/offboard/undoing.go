@@ -43,7 +43,7 @@ func newUndoing(s *session, c *journal.Campaign, f *cancelFlags) *undoing {
 	return &undoing{
 		Campaign: c.Info().Name, TenantID: s.journal.Tenant().ID, Journal: s.journal.Path(),
 		Wave: f.wave, DryRun: f.dryRun, Reason: f.reason, session: s, campaign: c,
-		progress: &progress{log: s.app.log, counts: map[journal.State]int{}},
+		progress: &progress{log: s.app.log, counts: map[journal.State]int{}, tell: s.live.event},
 	}
 }
 
