@@ -45,6 +45,8 @@ type AuthConfig struct {
 	// CertificatePath is a PEM or PKCS#12 file with certificate and private key.
 	CertificatePath     string
 	CertificatePassword string `json:"-"`
+	// CertificatePasswordFile holds the password, and wins over it.
+	CertificatePasswordFile string
 	// FederatedTokenFile is what workload identity projects.
 	FederatedTokenFile string
 	// Token is a token that is ready to be used. TokenFile is a file with one,

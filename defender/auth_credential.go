@@ -55,14 +55,26 @@ func (c AuthConfig) readSecret() (string, error) {
 	return readSecretFile(c.ClientSecretFile)
 }
 
+// readPassword returns nil where the certificate has none.
+func (c AuthConfig) readPassword() ([]byte, error) {
+	password, err := c.CertificatePassword, error(nil)
+	if c.CertificatePasswordFile != "" {
+		password, err = readSecretFile(c.CertificatePasswordFile)
+	}
+	if password == "" || err != nil {
+		return nil, err
+	}
+	return []byte(password), nil
+}
+
 func (c AuthConfig) certificate() (azcore.TokenCredential, error) {
 	data, err := readPrivate(c.CertificatePath)
 	if err != nil {
 		return nil, err
 	}
-	var password []byte
-	if c.CertificatePassword != "" {
-		password = []byte(c.CertificatePassword)
+	password, err := c.readPassword()
+	if err != nil {
+		return nil, err
 	}
 	certificates, key, err := azidentity.ParseCertificates(data, password)
 	if err != nil {

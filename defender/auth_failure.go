@@ -112,7 +112,8 @@ func (c AuthConfig) describe(err error) string {
 	}
 	// A rotated secret is no longer the one that was sent, yet worth hiding.
 	secret, _ := c.readSecret()
-	secrets := append(proxySecrets(c.Transport, c.AuthorityURL), c.ClientSecret, secret, c.CertificatePassword)
+	password, _ := c.readPassword()
+	secrets := append(proxySecrets(c.Transport, c.AuthorityURL), c.ClientSecret, secret, c.CertificatePassword, string(password))
 	return words(redact(text, secrets...))
 }
 

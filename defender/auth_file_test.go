@@ -77,3 +77,45 @@ func TestNotExposed(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestPasswordFile: a certificate's password may be in a file, which nobody else can
+// read, and wins over one that is given.
+func TestPasswordFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "password")
+	if err := os.WriteFile(path, []byte("of the file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		config AuthConfig
+		want   string
+	}{
+		{AuthConfig{}, ""},
+		{AuthConfig{CertificatePassword: "given"}, "given"},
+		{AuthConfig{CertificatePasswordFile: path}, "of the file"},
+		{AuthConfig{CertificatePassword: "given", CertificatePasswordFile: path}, "of the file"},
+	} {
+		if got, err := c.config.readPassword(); err != nil || string(got) != c.want {
+			t.Errorf("%q, %v; want %q", got, err, c.want)
+		}
+	}
+	certificate := filepath.Join(dir, "client.pem")
+	if err := os.WriteFile(certificate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := AuthConfig{Method: AuthCertificate, TenantID: "t", ClientID: "c", CertificatePath: certificate, CertificatePasswordFile: filepath.Join(dir, "nothing")}
+	if _, err := config.credential(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no such file: %v", err)
+	}
+	config.CertificatePasswordFile = path
+	if text := config.describe(errors.New("it said of the file")); strings.Contains(text, "of the file") {
+		t.Errorf("the password is told: %s", text)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.credential(); !errors.Is(err, ErrExposed) {
+		t.Errorf("others can read it: %v", err)
+	}
+}
