@@ -23,9 +23,10 @@ func resumeCommand(cmd *cobra.Command, campaign, journalPath string) string {
 	var takes pflag.FlagSet
 	(&campaignFlags{}).bind(&takes)
 	(&reportFlag{}).bind(&takes)
+	(&configFlags{}).bind(&takes)
 	args := []string{"offboard", "resume", "--campaign", campaign, "--journal", journalPath}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Name == "campaign" || f.Name == "journal" || takes.Lookup(f.Name) == nil {
+		if f.Name == "campaign" || f.Name == "journal" || takes.Lookup(f.Name) == nil || originOf(f).kind == fromFile {
 			return
 		}
 		value := f.Value.String()
@@ -151,7 +152,7 @@ func (s *session) finish(c *journal.Campaign, last lastRun, resume string, cause
 	}
 	failpoint.Hit(failpoint.ResultRecorded)
 	r.describe(last)
-	r.ended = true
+	r.ended, r.config = true, s.app.config.args()
 	if r.Chain, err = s.journal.Chain(); err != nil { // as the note of the run's end has left it
 		code, cause = graver(codeOf(err), code), errors.Join(cause, err)
 	}

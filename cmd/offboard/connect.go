@@ -52,8 +52,8 @@ func (a *app) transport(f *connectionFlags) (http.RoundTripper, error) {
 	return t, nil
 }
 
-func (a *app) authConfig(f *connectionFlags, cloud defender.Cloud, tenant journal.Tenant) defender.AuthConfig {
-	c := defender.AuthFromEnv(a.env.getenv)
+func (a *app) authConfig(f *connectionFlags, cloud defender.Cloud, tenant journal.Tenant) (defender.AuthConfig, error) {
+	c, err := a.auth()
 	c.Method, c.Scope, c.TenantID = f.auth, cloud.Scope, tenant.ID
 	if f.clientID != "" {
 		c.ClientID = f.clientID
@@ -62,7 +62,7 @@ func (a *app) authConfig(f *connectionFlags, cloud defender.Cloud, tenant journa
 		c.AuthorityURL = cloud.AuthorityURL
 	}
 	c.DevicePrompt = func(message string) { a.log.Warn().Msg(message) }
-	return c
+	return c, err
 }
 
 // connect builds the client and looks at a token, so that a wrong tenant or a
@@ -93,7 +93,10 @@ func (a *app) dial(f *connectionFlags, tenant journal.Tenant) (*connection, erro
 	if err != nil {
 		return nil, err
 	}
-	auth := a.authConfig(f, cloud, tenant)
+	auth, err := a.authConfig(f, cloud, tenant)
+	if err != nil {
+		return nil, err
+	}
 	if auth.Method == defender.AuthDeviceCode && !a.env.terminal {
 		return nil, usageError("no terminal to show a device code on; choose another way with --auth")
 	}

@@ -27,6 +27,9 @@ type environment struct {
 	doors doorway
 	// policy is where the machine's policy is; nil where none is looked for.
 	policy func() (policyPlace, error)
+	// config is where the account's configuration is if none is named; nil where
+	// none is looked for.
+	config func() (string, error)
 	// approver names who approves a plan, and owner whom a file belongs to.
 	approver func() string
 	owner    owner
@@ -40,7 +43,7 @@ func processEnvironment() environment {
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		getenv:      os.Getenv,
 		interactive: in && err, terminal: err, display: out, attached: in || out || err,
-		logFile: new(logFile), doors: ownDoors(os.Getenv), policy: machinePolicy, approver: operator, owner: fileOwner,
+		logFile: new(logFile), doors: ownDoors(os.Getenv), policy: machinePolicy, config: ownConfig, approver: operator, owner: fileOwner,
 	}
 }
 

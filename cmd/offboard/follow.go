@@ -112,7 +112,7 @@ func (s *session) reportFollowed(c *journal.Campaign, last lastRun, waiting []ru
 		last.ExitReason = cause.Error()
 	}
 	r.describe(last)
-	r.ended = true
+	r.ended, r.config = true, s.app.config.args()
 	r.Waiting = sortWaiting(waiting, time.Now())
 	out := s.app.env.stdout
 	if err := errors.Join(r.write(out, s.f.output, counts, r.command("resume")), writeChain(out, s.f.output, r.Chain)); err != nil {

@@ -158,9 +158,10 @@ func runPlanCommand(cmd *cobra.Command, path, sum string) string {
 	var takes pflag.FlagSet
 	(&connectionFlags{}).bind(&takes)
 	(&quotaFlags{}).bind(&takes)
+	(&configFlags{}).bind(&takes)
 	args := []string{"offboard", "run", "--plan", path, "--plan-sha256", sum}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if takes.Lookup(f.Name) != nil || f.Name == "journal" {
+		if (takes.Lookup(f.Name) != nil || f.Name == "journal") && originOf(f).kind != fromFile {
 			args = append(args, "--"+f.Name+"="+f.Value.String())
 		}
 	})

@@ -55,19 +55,23 @@ func (f *runFlags) alone(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usageError("--plan takes no list: the plan has its machines")
 	}
+	var err error
+	cmd.Flags().Visit(func(g *pflag.Flag) {
+		if saidByPlan(g.Name) {
+			err = errors.Join(err, usageError("--%s does not go with --plan, which is carried out as it was made", g.Name))
+		}
+	})
+	return err
+}
+
+// saidByPlan says whether a flag is about what a plan says itself.
+func saidByPlan(name string) bool {
 	var own pflag.FlagSet
 	(&listFlags{}).bind(&own)
 	(&guardFlags{}).bind(&own)
 	(&waveFlags{}).bind(&own)
 	(&retryFlags{}).bind(&own)
-	var err error
-	cmd.Flags().Visit(func(g *pflag.Flag) {
-		allowed := g.Name == "yes" || g.Name == "dry-run"
-		if !allowed && (g.Name == "campaign" || own.Lookup(g.Name) != nil) {
-			err = errors.Join(err, usageError("--%s does not go with --plan, which is carried out as it was made", g.Name))
-		}
-	})
-	return err
+	return name != "yes" && name != "dry-run" && (name == "campaign" || own.Lookup(name) != nil)
 }
 
 // runPlan carries out a plan.

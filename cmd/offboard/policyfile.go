@@ -45,7 +45,7 @@ func (t *policyText) fields() map[string]any {
 // parsePolicy reads the text of a policy. A rule that is not understood would be
 // one that does not hold, so whatever is not plain is refused.
 func parsePolicy(text []byte) (*policy, error) {
-	root, err := onlyDocument(text)
+	root, err := onlyDocument(text, "rule")
 	if err != nil {
 		return nil, err
 	}
@@ -59,14 +59,16 @@ func parsePolicy(text []byte) (*policy, error) {
 	return t.policy()
 }
 
-func onlyDocument(text []byte) (*yaml.Node, error) {
+// onlyDocument is the mapping that a file consists of; content is what it is to
+// hold, for the error of one that holds nothing.
+func onlyDocument(text []byte, content string) (*yaml.Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var document, second yaml.Node
 	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	if len(document.Content) != 1 || document.Content[0].Kind != yaml.MappingNode || len(document.Content[0].Content) == 0 {
-		return nil, errors.New("it holds no rule: it is to be a mapping of keys to values")
+		return nil, fmt.Errorf("it holds no %s: it is to be a mapping of keys to values", content)
 	}
 	switch err := decoder.Decode(&second); {
 	case err == nil:

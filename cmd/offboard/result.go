@@ -33,8 +33,9 @@ type result struct {
 	Waves          *wavesResult   `json:"waves,omitempty"`
 	Policy         *policyMark    `json:"policy,omitempty"` // that the list was judged by
 
-	where []string // the flags that name the journal's cloud
-	ended bool     // what it describes has just ended, and can be reported on
+	where  []string // the flags that name the journal's cloud
+	config []string // and those that name the configuration
+	ended  bool     // what it describes has just ended, and can be reported on
 }
 
 type listResult struct {
@@ -212,7 +213,7 @@ func nextStep(r result, c stateCounts, resume string) string {
 		steps = append(steps, r.command("follow"))
 	}
 	if c.Of(journal.Rejected) > 0 {
-		steps = append(steps, "the reasons: "+commandLine("offboard", "status", "--verbose", "--campaign", r.Campaign, "--journal", r.Journal))
+		steps = append(steps, "the reasons: "+commandLine(append([]string{"offboard", "status", "--verbose", "--campaign", r.Campaign, "--journal", r.Journal}, r.config...)...))
 	}
 	return strings.Join(steps, "; ")
 }
@@ -220,5 +221,5 @@ func nextStep(r result, c stateCounts, resume string) string {
 // command is the command line of a command that goes on with the campaign.
 func (r result) command(name string) string {
 	args := []string{"offboard", name, "--campaign", r.Campaign, "--journal", r.Journal, "--tenant", r.TenantID}
-	return commandLine(append(args, r.where...)...)
+	return commandLine(append(append(args, r.where...), r.config...)...)
 }

@@ -22,6 +22,8 @@ type app struct {
 
 	logFormat, logLevel, logFile string
 
+	config configFlags
+
 	policy     *policy // of the machine, once it was read
 	policyRead bool
 }
@@ -79,7 +81,14 @@ calls a minute and 1,500 an hour. It can be killed at any instant and resumed.`,
 			if err := flagsFromEnvironment(cmd.Flags(), a.env.getenv); err != nil {
 				return err
 			}
-			return a.configureLog()
+			if err := a.configure(cmd); err != nil {
+				return err
+			}
+			if err := a.configureLog(); err != nil {
+				return err
+			}
+			a.tellConfig()
+			return nil
 		},
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -87,6 +96,8 @@ calls a minute and 1,500 an hour. It can be killed at any instant and resumed.`,
 	root.PersistentFlags().StringVar(&a.logFormat, "log-format", "auto", "log as `console`, json, or auto (console on a terminal, json otherwise)")
 	root.PersistentFlags().StringVar(&a.logFile, "log-file", "", "append the log to `file` as JSON lines; stderr keeps warnings and errors")
 	root.PersistentFlags().StringVar(&a.logLevel, "log-level", "info", "log from this `level` on: trace, debug, info, warn, error")
+	a.config.bind(root.PersistentFlags())
+	_ = root.RegisterFlagCompletionFunc("profile", a.completeProfile)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &commandError{code: exitUsage, err: err, hint: fmt.Sprintf("see '%s --help'", cmd.CommandPath())}
 	})
@@ -97,6 +108,7 @@ calls a minute and 1,500 an hour. It can be killed at any instant and resumed.`,
 		a.versionCommand(),
 		a.stopCommand(), a.pauseCommand(), a.unpauseCommand(),
 		a.reportCommand(),
+		a.configCommand(),
 	)
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
@@ -147,7 +159,8 @@ func environmentName(flag string) string {
 	return "OFFBOARD_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// flagsFromEnvironment sets each flag that was not given from OFFBOARD_<FLAG>.
+// flagsFromEnvironment sets each flag that was not given from OFFBOARD_<FLAG>, and
+// notes on it that it did.
 func flagsFromEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
 	var failed error
 	flags.VisitAll(func(f *pflag.Flag) {
@@ -158,7 +171,9 @@ func flagsFromEnvironment(flags *pflag.FlagSet, getenv func(string) string) erro
 		// Set so that it counts as given: the command that resumes names it too.
 		if err := flags.Set(f.Name, value); err != nil {
 			failed = usageError("%s: %w", environmentName(f.Name), err)
+			return
 		}
+		origin{kind: fromEnvironment, variable: environmentName(f.Name)}.note(f)
 	})
 	return failed
 }

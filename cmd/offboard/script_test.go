@@ -76,7 +76,7 @@ func tenantOf(ts *testscript.TestScript) *scriptTenant { return ts.Value(scriptK
 // tenantCommand serves a tenant without limits, points the environment at it
 // and writes the list of its machines to machines.csv:
 //
-//	tenant [machines=20] [roles=A,B] [latency=1s] [settle=20s] [fault=KIND:NTH[:ENDPOINT]]... [offline=MACHINE]... [failing=MACHINE]... [tag=TAG:MACHINE]... [discovered=MACHINE]... [refuse=CODE:MACHINE]... [gone=MACHINE]... [act=MACHINE]... [twice=MACHINE]...
+//	tenant [machines=20] [id=TENANT] [secret=SECRET] [roles=A,B] [latency=1s] [settle=20s] [fault=KIND:NTH[:ENDPOINT]]... [offline=MACHINE]... [failing=MACHINE]... [tag=TAG:MACHINE]... [discovered=MACHINE]... [refuse=CODE:MACHINE]... [gone=MACHINE]... [act=MACHINE]... [twice=MACHINE]...
 //
 // $ID0, $NAME0 and so on are its machines. A promise broken before the script's
 // end fails the script.
@@ -131,6 +131,10 @@ func tenantSetting(ts *testscript.TestScript, c *simulator.Config, arg string) (
 		c.Machines, err = strconv.Atoi(value)
 	case "roles":
 		c.Roles, err = strings.Split(value, ","), nil
+	case "id":
+		c.TenantID, err = value, nil
+	case "secret":
+		c.ClientSecret, err = value, nil
 	case "latency":
 		c.Latency, err = time.ParseDuration(value)
 	case "settle":

@@ -139,7 +139,7 @@ func (s *session) recoverKilled() error {
 
 func (s *session) locate() (err error) {
 	if s.tenant.ID == "" {
-		return usageError("which tenant? give --tenant or set AZURE_TENANT_ID")
+		return usageError("which tenant? give --tenant%s or set AZURE_TENANT_ID", s.app.config.choice())
 	}
 	s.path, err = s.app.journalPath(s.f.journal, s.tenant)
 	return err

@@ -121,6 +121,7 @@ func (t *tenantServer) settings() [][2]string {
 		{"OFFBOARD_AUTHORITY_URL", t.URL},
 		{"OFFBOARD_CA_FILE", t.ca},
 		{"OFFBOARD_STATE_DIR", filepath.Join(t.dir, "state")},
+		{"OFFBOARD_CONFIG", os.DevNull}, // whoever tries things on may have one of a real tenant
 	}
 }
 

@@ -146,6 +146,7 @@ func (a *app) statusOf(j *journal.Journal, c *journal.Campaign, f *statusFlags) 
 	if err != nil {
 		return err
 	}
+	r.config = a.config.args()
 	if f.verbose && f.output == "text" {
 		if err := a.listUnsettled(c); err != nil {
 			return err

@@ -218,7 +218,7 @@ func (s *session) cancelCommand(campaign, reason string, wave int) string {
 	if wave > 0 {
 		args = append(args, "--wave", strconv.Itoa(wave))
 	}
-	return commandLine(append(args, cloudFlags(s.tenant.Cloud)...)...)
+	return commandLine(append(append(args, cloudFlags(s.tenant.Cloud)...), s.app.config.args()...)...)
 }
 
 // cancelWords are what a person reads of a machine's cancellation.
