@@ -383,6 +383,23 @@ func TestDeployedConfig(t *testing.T) {
 	}
 }
 
+// TestDocumentedConfig: what the document shows is a configuration.
+func TestDocumentedConfig(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(text)
+	if example == nil {
+		t.Fatal("there is no example")
+	}
+	c, err := parseConfig(strings.ReplaceAll(string(example[1]), "/etc/offboard/", rooted("/etc/offboard/")))
+	if err != nil || len(c.profiles) != 2 || c.preferred != "north" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // FuzzConfig: whatever is in a file, it is refused with its line or each of its
 // values is one that a command takes, and a key that is none of a flag's is never
 // passed over.

@@ -62,10 +62,12 @@ func TestDocumentedCommands(t *testing.T) {
 	r := newRealTenant(t, simulator.Config{Machines: 10, Seed: 1, SettleAfter: time.Millisecond})
 	dir := t.TempDir()
 	list := filepath.Join(dir, "retired.csv")
-	files := strings.NewReplacer("retired.csv", list, "plan.json", filepath.Join(dir, "plan.json"))
+	config := filepath.Join(dir, "offboard.yaml")
+	files := strings.NewReplacer("retired.csv", list, "plan.json", filepath.Join(dir, "plan.json"), "offboard.yaml", config)
 	if err := writeFile(list, func(w io.Writer) error { return r.sim.WriteList(w, 0) }); err != nil {
 		t.Fatal(err)
 	}
+	r.configure(config)
 	ran := 0
 	for _, document := range documents(t) {
 		if filepath.Base(document) == runbookFile {
@@ -117,6 +119,22 @@ func TestNamedTestsExist(t *testing.T) {
 	}
 	if found < 100 {
 		t.Errorf("only %d tests are named", found)
+	}
+}
+
+// configure writes the sample of a configuration for the tenant, with what the
+// profile south names.
+func (r *realTenant) configure(path string) {
+	r.t.Helper()
+	dir := filepath.Dir(path)
+	text := strings.NewReplacer(
+		"/etc/offboard/", dir+string(filepath.Separator),
+		"22222222-2222-4222-8222-222222222222", r.config.TenantID, "22222222-aaaa-4aaa-8aaa-222222222222", r.config.ClientID,
+	).Replace(deployFile(r.t, "offboard.yaml"))
+	for name, text := range map[string]string{"offboard.yaml": text, "south.secret": r.config.ClientSecret, "protected.csv": "name\nnobody\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			r.t.Fatal(err)
+		}
 	}
 }
 

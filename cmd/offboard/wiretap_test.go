@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"maps"
 	"math/big"
@@ -214,6 +215,18 @@ func signIns() []credentials {
 			asApp(v)
 			v.env["OFFBOARD_CLIENT_SECRET_FILE"] = secretFile(t, tenantSecret+"\n")
 			tap.tell("the client secret", tenantSecret)
+		}},
+		{"profile with a secret of its own", true, false, func(t *testing.T, v *virtualTenant, tap *wiretap) {
+			t.Helper()
+			path := filepath.Join(v.dir, "offboard.yaml")
+			text := fmt.Sprintf("profiles: {north: {tenant: %s, client-id: %s, authority-url: 'https://%s', credentials: {client-secret-variable: NORTH}}}",
+				v.sim.Config().TenantID, v.sim.Config().ClientID, signInHost)
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			v.env["OFFBOARD_CONFIG"], v.env["NORTH"], v.env["AZURE_CLIENT_SECRET"] = path, tenantSecret, "canary-of-another-tenant"
+			tap.tell("the client secret", tenantSecret)
+			tap.tell("another tenant's secret", "canary-of-another-tenant")
 		}},
 		{"certificate", true, false, certificate},
 		{"certificate and a password that it does not have", true, true, func(t *testing.T, v *virtualTenant, tap *wiretap) {
