@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,7 @@ type configFlags struct {
 	read    bool
 	file    *configFile // nil: there is none
 	profile *profile    // nil: the file's defaults alone
+	taken   map[string]origin
 }
 
 func (f *configFlags) bind(fs *pflag.FlagSet) {
@@ -78,9 +80,25 @@ func (a *app) take(cmd *cobra.Command, s settings, section string) (err error) {
 		for _, text := range value.values {
 			err = errors.Join(err, cmd.Flags().Set(name, text))
 		}
-		origin{kind: fromFile, file: filepath.Base(a.config.file.Path), line: value.line, section: section}.note(f)
+		from := origin{kind: fromFile, file: filepath.Base(a.config.file.Path), line: value.line, section: section}
+		from.note(f)
+		a.config.taken[name] = from
 	}
 	return err
+}
+
+var flagInText = regexp.MustCompile(`--[a-z][a-z0-9-]*`)
+
+// blame says where the values are from that an error is about, if they are the
+// file's, which nobody sees on the command line.
+func (f *configFlags) blame(text string) string {
+	var lines []string
+	for _, flag := range flagInText.FindAllString(text, -1) {
+		if from, ok := f.taken[flag[2:]]; ok {
+			lines = append(lines, flag+" is from the "+from.words())
+		}
+	}
+	return strings.Join(lines, "; ")
 }
 
 // azureSays says that the environment has a value, under Azure's name for it.
@@ -102,6 +120,7 @@ func (a *app) readConfig() error {
 	if path == "" && c.name != "" {
 		return usageError("there is no configuration that could have a profile %q; name its file with --config", c.name)
 	}
+	c.taken = map[string]origin{}
 	if path != "" {
 		if c.file, err = a.openConfig(path); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ func (a *app) complain(err error) {
 		return
 	}
 	event := a.log.Error().Int("exit_code", int(codeOf(err)))
-	if hint := hintOf(err); hint != "" {
+	if hint := cmp.Or(hintOf(err), a.config.blame(text)); hint != "" {
 		event = event.Str("hint", hint)
 	}
 	event.Msg(text)
