@@ -55,9 +55,12 @@ func atLine(n *yaml.Node, format string, args ...any) error {
 	return &lineError{n.Line, fmt.Errorf(format, args...)}
 }
 
-// paths are the flags that name a file. The command may be run anywhere, so that the
-// file says where it is from the root on.
-var paths = []string{"journal", "ca-file", "log-file", "exclude", "rejects", "report", "out", "verification", "from", "dir"}
+// isPath says whether a flag names a file, by its help text. The command may be run
+// anywhere, so that the configuration says where that is from the root on.
+func isPath(f *pflag.Flag) bool {
+	kind, _ := pflag.UnquoteUsage(f)
+	return slices.Contains([]string{"file", "list", "directory"}, kind)
+}
 
 // configReader reads a file for the commands of a tree.
 type configReader struct{ known map[string][]*pflag.Flag }
@@ -219,7 +222,7 @@ func (r configReader) setting(key, value *yaml.Node) (fileValue, error) {
 		if err != nil {
 			return s, err
 		}
-		if slices.Contains(paths, key.Value) && !filepath.IsAbs(text) {
+		if slices.ContainsFunc(r.known[key.Value], isPath) && !filepath.IsAbs(text) {
 			return s, atLine(item, "%s: %q is no absolute path", key.Value, text)
 		}
 		s.values = append(s.values, text)
