@@ -52,7 +52,7 @@ func (c AuthConfig) readSecret() (string, error) {
 	if c.ClientSecretFile == "" {
 		return c.ClientSecret, nil
 	}
-	return readSecretFile(c.ClientSecretFile)
+	return ReadSecretFile(c.ClientSecretFile)
 }
 
 // readPassword returns nil where the certificate has none.

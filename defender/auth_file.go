@@ -72,8 +72,10 @@ func readPrivate(path string) ([]byte, error) {
 	return data, private(path, info)
 }
 
-// readSecretFile is readPrivate for a secret on a line of its own.
-func readSecretFile(path string) (string, error) {
+// ReadSecretFile reads a file that holds a secret on a line of its own, of up to
+// 1 MiB. One that others can read too fails with [ErrExposed], and an empty one
+// fails. With ErrExposed the secret comes all the same, to be kept out of texts.
+func ReadSecretFile(path string) (string, error) {
 	data, err := readPrivate(path)
 	secret := strings.TrimSpace(strings.TrimPrefix(string(data), "\ufeff"))
 	if err == nil && secret == "" {

@@ -52,7 +52,7 @@ func (r *readyToken) read() (string, error) {
 	if r.path == "" {
 		return r.given, nil
 	}
-	return readSecretFile(r.path)
+	return ReadSecretFile(r.path)
 }
 
 // Refuse makes the next call look for another token.
@@ -71,6 +71,6 @@ func (c AuthConfig) GivenToken() string {
 	if c.Token != "" || c.TokenFile == "" {
 		return strings.TrimSpace(c.Token)
 	}
-	secret, _ := readSecretFile(c.TokenFile)
+	secret, _ := ReadSecretFile(c.TokenFile)
 	return secret
 }

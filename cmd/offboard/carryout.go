@@ -156,6 +156,7 @@ func (s *session) finish(c *journal.Campaign, last lastRun, resume string, cause
 	if r.Chain, err = s.journal.Chain(); err != nil { // as the note of the run's end has left it
 		code, cause = graver(codeOf(err), code), errors.Join(cause, err)
 	}
+	s.app.notice.about(r, r.next(counts, resume))
 	err = errors.Join(r.write(s.app.env.stdout, s.f.output, counts, resume), writeChain(s.app.env.stdout, s.f.output, r.Chain))
 	if err != nil {
 		cause = errors.Join(cause, fmt.Errorf("write the result: %w", err))

@@ -14,19 +14,26 @@ import (
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	var f campaignFlags
+	var f doctorFlags
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check sign-in, permissions, the API and the journal, and change nothing",
 		Long: `Signs in, looks at the token, asks the API for one page of actions, and opens
-the journal for reading. Says what each command would lack.`,
+the journal for reading. Says what each command would lack. With --notify it also
+posts a test event to the link in OFFBOARD_NOTIFY_URL.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), &f) },
 	}
 	f.connectionFlags.bind(cmd.Flags())
 	f.quotaFlags.bind(cmd.Flags())
 	f.bindJournal(cmd.Flags())
+	cmd.Flags().BoolVar(&f.notify, "notify", false, "post a test event to the link in OFFBOARD_NOTIFY_URL")
 	return cmd
+}
+
+type doctorFlags struct {
+	campaignFlags
+	notify bool
 }
 
 // finding is one line of the doctor's report.
@@ -35,17 +42,17 @@ type finding struct {
 	err        error
 }
 
-func (a *app) doctor(ctx context.Context, f *campaignFlags) error {
+func (a *app) doctor(ctx context.Context, f *doctorFlags) error {
 	f.retryFor = runner.DefaultRetryFor
 	if err := f.validateConnection(); err != nil {
 		return err
 	}
-	s := &session{app: a, f: f, tenant: a.journalTenant(&f.connectionFlags), reading: true}
+	s := &session{app: a, f: &f.campaignFlags, tenant: a.journalTenant(&f.connectionFlags), reading: true}
 	defer s.close()
 	if err := s.locate(); err != nil {
 		return err
 	}
-	findings := []finding{a.examinePolicy(ctx), s.examineJournal()}
+	findings := []finding{a.examinePolicy(ctx), s.examineJournal(), a.examineNotice(ctx, f)}
 	var err error
 	if s.connection, err = a.dial(&f.connectionFlags, s.tenant); err != nil {
 		return err

@@ -78,6 +78,7 @@ func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
 	last := lastRun{StartedAt: time.Now().UTC()}
 	ctx, closeDoor := s.openDoor(ctx, c, last.StartedAt)
 	defer closeDoor()
+	a.notice.follows(c)
 	waiting, cause := s.follow(ctx, c, f.bound)
 	if ctx.Err() != nil {
 		cause = stoppedBy(context.Cause(ctx), cause)
@@ -114,6 +115,7 @@ func (s *session) reportFollowed(c *journal.Campaign, last lastRun, waiting []ru
 	r.describe(last)
 	r.ended, r.config = true, s.app.config.args()
 	r.Waiting = sortWaiting(waiting, time.Now())
+	s.app.notice.about(r, r.next(counts, r.command("resume")))
 	out := s.app.env.stdout
 	if err := errors.Join(r.write(out, s.f.output, counts, r.command("resume")), writeChain(out, s.f.output, r.Chain)); err != nil {
 		return fmt.Errorf("write the result: %w", err)

@@ -146,20 +146,17 @@ func (r result) write(w io.Writer, form string, counts stateCounts, resume strin
 		return writeJSON(w, r)
 	}
 	words := lastWords(r, counts)
+	next := r.next(counts, resume)
 	if r.Waiting != nil && counts.Of(journal.Accepted) > 0 {
 		words += "\nWaiting for: " + r.Waiting.words() + "."
 	}
 	if r.Waves != nil {
 		words += "\n" + r.Waves.words()
-		if n := r.Waves.unconfirmed(); n > 0 && !strings.Contains(resume, "--approve-wave") {
-			resume += fmt.Sprintf(" --approve-wave=%d", n)
-		}
 	}
 	if r.Aborted != nil {
 		words += "\n" + r.Aborted.words()
-		resume = r.command("cancel") + " " + commandLine("--reason", r.Aborted.Reason)
 	}
-	if next := nextStep(r, counts, resume); next != "" && r.Running == nil {
+	if next != "" && r.Running == nil {
 		words += "\nNext: " + next
 	}
 	if r.ended {
@@ -198,6 +195,19 @@ func lastWords(r result, c stateCounts) string {
 	add(journal.Sending, "cut off while being sent", false)
 	add(journal.Excluded, "left out", false)
 	return fmt.Sprintf("Campaign %s, %s: %s.", r.Campaign, plural(c.Total(), "machine"), strings.Join(parts, "; "))
+}
+
+// next is nextStep for a campaign that may have waves, or be aborted.
+func (r result) next(counts stateCounts, resume string) string {
+	if r.Waves != nil {
+		if n := r.Waves.unconfirmed(); n > 0 && !strings.Contains(resume, "--approve-wave") {
+			resume += fmt.Sprintf(" --approve-wave=%d", n)
+		}
+	}
+	if r.Aborted != nil {
+		resume = r.command("cancel") + " " + commandLine("--reason", r.Aborted.Reason)
+	}
+	return nextStep(r, counts, resume)
 }
 
 // nextStep is what takes the campaign further.

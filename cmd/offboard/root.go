@@ -24,6 +24,7 @@ type app struct {
 	logFormat, logLevel, logFile string
 
 	config configFlags
+	notice *notice // of how the command ends; nil where nobody is told
 
 	policy     *policy // of the machine, once it was read
 	policyRead bool
@@ -37,6 +38,7 @@ func run(ctx context.Context, args []string, env environment) (code exitCode) {
 		if value := recover(); value != nil {
 			err := runner.Recovered(value)
 			a.complain(err)
+			a.notify(err)
 			code = codeOf(err)
 		}
 	}()
@@ -52,6 +54,7 @@ func run(ctx context.Context, args []string, env environment) (code exitCode) {
 	if err != nil {
 		a.complain(err)
 	}
+	a.notify(err)
 	return codeOf(err)
 }
 
@@ -89,7 +92,7 @@ calls a minute and 1,500 an hour. It can be killed at any instant and resumed.`,
 				return err
 			}
 			a.tellConfig()
-			return nil
+			return a.prepareNotice(cmd)
 		},
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

@@ -102,6 +102,7 @@ func (u *undoing) report(f *cancelFlags, cause error) error {
 	}
 	code := graver(codeOf(cause), u.code())
 	u.ExitCode, u.ExitReason = int(code), u.outcome()
+	u.session.app.notice.undone(u)
 	if cause != nil {
 		u.ExitReason = cause.Error()
 	}

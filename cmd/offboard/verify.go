@@ -66,6 +66,7 @@ func (a *app) verify(cmd *cobra.Command, f *verifyFlags) error {
 		return unreadable(err, "verify")
 	}
 	v := newVerification(c.Info().Name, s.journal.Path(), machines)
+	a.notice.verified(v)
 	if f.output == "json" {
 		err = json.NewEncoder(a.env.stdout).Encode(v)
 	} else {
