@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("OFFBOARD_STATE_DIR", filepath.Join(e.WorkDir, "state"))
 			e.Values[scriptKey{}] = &scriptTenant{}
+			e.Values[receiverKey{}] = new(*receiver)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -62,6 +63,9 @@ func TestScripts(t *testing.T) {
 			"scrub":   scrubCommand,
 			"head":    headCommand,
 			"spoil":   spoilCommand,
+
+			"receiver": receiverCommand,
+			"posted":   postedCommand,
 		},
 	})
 }

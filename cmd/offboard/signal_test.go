@@ -39,7 +39,14 @@ type started struct {
 
 func (r *realTenant) start(args ...string) *started {
 	r.t.Helper()
-	s := &started{Cmd: r.command(r.t.Context(), args...), ended: make(chan error, 1)}
+	return r.begin(r.command(r.t.Context(), args...))
+}
+
+// begin starts a command, with some more in its environment.
+func (r *realTenant) begin(cmd *exec.Cmd, env ...string) *started {
+	r.t.Helper()
+	cmd.Env = append(cmd.Env, env...)
+	s := &started{Cmd: cmd, ended: make(chan error, 1)}
 	s.Stderr = &s.stderr
 	if err := s.Start(); err != nil {
 		r.t.Fatal(err)

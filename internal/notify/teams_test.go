@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestTeamsCard holds the message against a golden one. With OFFBOARD_UPDATE_GOLDEN
+// TestTeamsCard holds the message against a golden one. With OFFBOARD_UPDATE_SCRIPTS
 // it is made anew.
 func TestTeamsCard(t *testing.T) {
 	t.Parallel()
@@ -30,7 +30,7 @@ func TestTeamsCard(t *testing.T) {
 		}
 		got.WriteByte('\n')
 		path := filepath.Join("testdata", "teams-"+name+".json")
-		if os.Getenv("OFFBOARD_UPDATE_GOLDEN") != "" {
+		if os.Getenv("OFFBOARD_UPDATE_SCRIPTS") != "" {
 			if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
 				t.Fatal(err)
 			}
