@@ -59,7 +59,7 @@ func (c AuthConfig) readSecret() (string, error) {
 func (c AuthConfig) readPassword() ([]byte, error) {
 	password, err := c.CertificatePassword, error(nil)
 	if c.CertificatePasswordFile != "" {
-		password, err = readSecretFile(c.CertificatePasswordFile)
+		password, err = ReadSecretFile(c.CertificatePasswordFile)
 	}
 	if password == "" || err != nil {
 		return nil, err

@@ -89,6 +89,8 @@ func (c leakCase) run(t *testing.T) (secrets canaries, written map[string][]byte
 	v.env["OFFBOARD_AUTH"] = "auto"
 	v.logTo(c.log)
 	c.signIn.give(t, v, tap)
+	v.env["OFFBOARD_NOTIFY_URL"], v.env["OFFBOARD_NOTIFY_SECRET"] = "https://"+noticeHost+noticeLink, noticeSecret
+	tap.tell("the secret of the notifications", noticeSecret)
 	if err := writeFile(v.list, func(w io.Writer) error {
 		_, err := io.WriteString(w, v.text()+"nonsense,\x1b[31mname\n")
 		return err
@@ -103,7 +105,7 @@ func (c leakCase) run(t *testing.T) (secrets canaries, written map[string][]byte
 		{"run", v.list, "--comment", "why", "--dry-run", "--on-bad-row", "skip"},
 		{"follow", "--for", "0", "--retry-for", "5s"}, {"verify", "--retry-for", "5s"},
 		{"cancel", "--reason", "wrong list", "--yes", "--retry-for", "5s"}, {"abort", "--reason", "wrong list", "--yes", "--verbose", "--retry-for", "5s"},
-		{"status", "--verbose"}, {"status", "--output", "json"}, {"journal", "check"}, {"journal", "export"}, {"doctor"}, {"config", "show"},
+		{"status", "--verbose"}, {"status", "--output", "json"}, {"journal", "check"}, {"journal", "export"}, {"doctor", "--notify"}, {"config", "show"},
 		{"report", "--format", "html"}, {"report", "--format", "json"}, {"report", "--format", "csv"}, {"report"}, {"report", "--only", "rejected,in_doubt,accepted"},
 		{"journal", "recover", v.journal(), filepath.Join(v.dir, "recovered")},
 	} {
@@ -112,6 +114,10 @@ func (c leakCase) run(t *testing.T) (secrets canaries, written map[string][]byte
 	}
 	v.collect(written)
 	secrets, said = tap.heard()
+	written["the notifications"] = tap.posted
+	if len(tap.posted) == 0 && c.voice.through == nil && tap.proxyURL == nil {
+		t.Errorf("%s: nobody was notified", c.name)
+	}
 	return secrets, written, said
 }
 
@@ -264,6 +270,7 @@ func leakControls(t *testing.T) (controls, caught int) {
 		look("log file", filed["log"], secret)
 		look("doctor", written["stdout of doctor"], simulator.DefaultClientID)
 		look("rejects", written["rejects.csv"], "nonsense")
+		look("notifications", written["the notifications"], simulator.DefaultTenantID)
 		look("names", written["the names of files"], simulator.DefaultTenantID)
 	})
 	return controls, caught

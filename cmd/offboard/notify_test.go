@@ -57,9 +57,11 @@ func TestNoticeChangesNothing(t *testing.T) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		},
-		"panics":  func(r *http.Request) (*http.Response, error) { panic(r.URL.String()) },
-		"quotes":  func(r *http.Request) (*http.Response, error) { return nil, &quoting{r.URL.String()} },
-		"refuses": func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 410, Body: http.NoBody}, nil },
+		"panics": func(r *http.Request) (*http.Response, error) { panic(r.URL.String()) },
+		"quotes": func(r *http.Request) (*http.Response, error) { return nil, &quoting{r.URL.String()} },
+		"refuses": func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 410, Body: http.NoBody}, nil
+		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			v := newVirtualTenant(t, simulator.Config{Machines: 3, Seed: 1})

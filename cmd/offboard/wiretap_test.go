@@ -35,6 +35,7 @@ type wiretap struct {
 	secrets  canaries
 	left     int // things to say to the present command
 	said     int
+	posted   []byte // to the receiver
 	proxyURL *url.URL
 }
 
@@ -101,6 +102,10 @@ func (t *wiretap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Host == signInHost {
 		r.TLS = &tls.ConnectionState{} // it came by TLS as far as the client is concerned
 	}
+	if r.Host == noticeHost {
+		t.answerNotice(w, r, body)
+		return
+	}
 	told := t.overhear(r, string(body))
 	if t.turn(r) {
 		t.voice.say(w, strings.Join(told, " "))
@@ -129,6 +134,22 @@ func (t *wiretap) overhear(r *http.Request, body string) (told []string) {
 		}
 	}
 	return told
+}
+
+// answerNotice answers what is posted to the link in the voice's way, with the link.
+func (t *wiretap) answerNotice(w http.ResponseWriter, r *http.Request, body []byte) {
+	t.mu.Lock()
+	t.posted = append(append(t.posted, body...), '\n')
+	t.mu.Unlock()
+	t.tell("the link's path", r.URL.Path)
+	t.tell("the link's query", r.URL.RawQuery)
+	t.tell("the link's signature", r.URL.Query().Get("sig"))
+	text := r.RequestURI + " " + r.Header.Get("webhook-signature")
+	if t.voice.say == nil {
+		respond(w, http.StatusInternalServerError, text)
+		return
+	}
+	t.voice.say(w, text)
 }
 
 // turn says whether it is ours to answer.
