@@ -128,6 +128,7 @@ func TestDeployedSettings(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{
 		"OFFBOARD_STATE_DIR": true, "AZURE_TENANT_ID": true, "AZURE_CLIENT_ID": true, "AZURE_CLIENT_CERTIFICATE_PATH": true,
+		"OFFBOARD_NOTIFY_URL_FILE": true,
 	}
 	run, _, err := commandTree().Find([]string{"run"})
 	if err != nil {

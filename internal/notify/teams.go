@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of a card in bytes: Teams drops a larger message without a word, and the
-// texts in it are cut until it is small enough.
+// Bounds of a card in bytes: Teams refuses a larger message, after its workflow has
+// answered that it was taken. The texts in it are cut until it is small enough.
 const (
 	maxTeams = 28 << 10
 	maxText  = 4 << 10
