@@ -60,7 +60,7 @@ func TestNoticeChangesNothing(t *testing.T) {
 		"panics": func(r *http.Request) (*http.Response, error) { panic(r.URL.String()) },
 		"quotes": func(r *http.Request) (*http.Response, error) { return nil, &quoting{r.URL.String()} },
 		"refuses": func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 410, Body: http.NoBody}, nil
+			return &http.Response{StatusCode: http.StatusGone, Body: http.NoBody}, nil
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
