@@ -105,8 +105,9 @@ func (c leakCase) run(t *testing.T) (secrets canaries, written map[string][]byte
 		{"run", v.list, "--comment", "why", "--dry-run", "--on-bad-row", "skip"},
 		{"follow", "--for", "0", "--retry-for", "5s"}, {"verify", "--retry-for", "5s"},
 		{"cancel", "--reason", "wrong list", "--yes", "--retry-for", "5s"}, {"abort", "--reason", "wrong list", "--yes", "--verbose", "--retry-for", "5s"},
-		{"status", "--verbose"}, {"status", "--output", "json"}, {"journal", "check"}, {"journal", "export"}, {"doctor", "--notify"}, {"config", "show"},
+		{"status", "--verbose"}, {"status", "--output", "json"}, {"journal", "check"}, {"journal", "export"}, {"doctor"}, {"config", "show"},
 		{"report", "--format", "html"}, {"report", "--format", "json"}, {"report", "--format", "csv"}, {"report"}, {"report", "--only", "rejected,in_doubt,accepted"},
+		{"doctor", "--notify"},
 		{"journal", "recover", v.journal(), filepath.Join(v.dir, "recovered")},
 	} {
 		tap.listen()

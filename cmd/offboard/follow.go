@@ -78,7 +78,6 @@ func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
 	last := lastRun{StartedAt: time.Now().UTC()}
 	ctx, closeDoor := s.openDoor(ctx, c, last.StartedAt)
 	defer closeDoor()
-	a.notice.follows(c)
 	waiting, cause := s.follow(ctx, c, f.bound)
 	if ctx.Err() != nil {
 		cause = stoppedBy(context.Cause(ctx), cause)
@@ -97,6 +96,7 @@ func (s *session) follow(ctx context.Context, c *journal.Campaign, bound time.Du
 	report := &progress{log: s.app.log, counts: map[journal.State]int{}, tell: s.live.event}
 	s.live.follows(report)
 	owner := func(name string) (runner.Followed, error) { return s.journal.Campaign(name) }
+	s.app.notice.follows(c)
 	return runner.NewFollower(s.directory, owner, report.event).Follow(ctx, c, bound)
 }
 
