@@ -6,95 +6,84 @@ import (
 	"strings"
 )
 
-// record is what a row says of its machine, apart from the carried columns. The tags are the names that gocsv is given.
+// record is what a row says of its machine and is not carried. The tags are the names that gocsv is given.
 type record struct {
-	ID          string `csv:"id"`
-	Name        string `csv:"name"`
-	Comment     string `csv:"comment"`
-	AADDeviceID string `csv:"aadDeviceId"`
-	Onboarding  string `csv:"onboardingStatus"`
+	ID      string `csv:"id"`
+	Name    string `csv:"name"`
+	Comment string `csv:"comment"`
 }
 
-// set gives the value of a role; other is no part of a record.
-func (r *record) set(to role, value string) {
-	switch to {
-	case idRole:
-		r.ID = value
-	case nameRole:
-		r.Name = value
-	case commentRole:
-		r.Comment = value
-	case aadRole:
-		r.AADDeviceID = value
-	case onboardingRole:
-		r.Onboarding = value
-	default:
-	}
+// parsedID is the id of a record as the set of ids takes it.
+type parsedID struct {
+	key    idKey
+	hash   uint64
+	text   string // in lower case, "" when there is none
+	reason string // why it is none
 }
 
 // collector turns records into the machines of a list.
 type collector struct {
-	o        Options
-	list     *List
-	columns  *columns
-	rejects  *rejects
-	seen     *idSet
-	arena    []string // room for carried values, so that a row does not cost an allocation of its own
-	progress func() float64
-	element  int // number of the row in a JSON document, where all rows may share a line; 0 where the line tells
+	o       Options
+	list    *List
+	columns *columns // the parser's until it has ended
+	rejects *rejects
+	seen    *idSet
+	ids     []parsedID // of the rows that are being added
+	arena   []string   // room for carried values, so that a row does not cost an allocation of its own
+	part    float64    // of the file that had been read after the rows that are being added, 0 when unknown
 }
 
-func newCollector(path string, o Options, progress func() float64) *collector {
+func newCollector(path string, o Options) *collector {
 	return &collector{
-		o:        o,
-		list:     &List{Path: path},
-		columns:  newColumns(),
-		rejects:  newRejects(path, o.Rejects),
-		seen:     newIDSet(),
-		progress: progress,
+		o:       o,
+		list:    &List{Path: path},
+		columns: newColumns(),
+		rejects: newRejects(path, o.Rejects),
+		seen:    newIDSet(),
 	}
 }
 
 // add takes a row. carried holds its values of the carried columns and is copied.
-func (c *collector) add(line int, r *record, carried []string) {
+func (c *collector) add(at *row, r *record, id *parsedID, carried []string) {
 	c.list.Rows++
+	if at.fault != "" {
+		c.reject(at, at.fault)
+		return
+	}
 	m := Machine{
 		Name:        strings.TrimSpace(r.Name),
-		AADDeviceID: strings.ToLower(strings.TrimSpace(r.AADDeviceID)),
+		AADDeviceID: strings.ToLower(strings.TrimSpace(at.aad)),
 		Comment:     strings.TrimSpace(r.Comment),
-		Line:        line,
+		Line:        at.line,
 	}
-	id := strings.TrimSpace(r.ID)
-	if id == "" {
-		c.addUnresolved(m, r, carried)
+	switch {
+	case id.reason != "":
+		c.reject(at, id.reason)
 		return
-	}
-	key, id, reason := parseID(id)
-	if reason != "" {
-		c.reject(line, c.columns.spelling(idRole), reason)
+	case id.text == "":
+		c.addUnresolved(at, m, carried)
 		return
-	}
-	if !c.seen.add(key) {
+	case !c.seen.add(&id.key, id.hash):
 		c.list.Duplicates++
 		return
 	}
-	m.ID = id
+	m.ID = id.text
 	m.Carried = c.keep(carried)
-	if !c.o.IncludeNotOnboarded && leftOut(r.Onboarding) {
+	if !c.o.IncludeNotOnboarded && leftOut(at.onboarding) {
 		c.list.NotOnboarded = append(c.list.NotOnboarded, m)
 		return
 	}
 	c.list.Machines = append(c.room(), m)
 }
 
-func (c *collector) addUnresolved(m Machine, r *record, carried []string) {
+func (c *collector) addUnresolved(at *row, m Machine, carried []string) {
 	named := m.Name != "" || m.AADDeviceID != ""
 	switch {
 	case !named:
-		c.reject(m.Line, c.columns.spelling(idRole), "the machine id is missing")
+		c.reject(at, "the machine id is missing")
 	case !c.o.Resolve:
-		c.reject(m.Line, c.columns.spelling(idRole), "the machine id is missing; it can be looked up with --resolve")
-	case !c.o.IncludeNotOnboarded && leftOut(r.Onboarding):
+		c.reject(at, "the machine id is missing; it can be looked up with --resolve")
+	case !c.o.IncludeNotOnboarded && leftOut(at.onboarding):
 		m.Carried = c.keep(carried)
 		c.list.NotOnboarded = append(c.list.NotOnboarded, m)
 	default:
@@ -103,18 +92,12 @@ func (c *collector) addUnresolved(m Machine, r *record, carried []string) {
 	}
 }
 
-// broken counts and rejects a row that could not even be taken apart.
-func (c *collector) broken(line int, column, reason string) {
-	c.list.Rows++
-	c.reject(line, column, reason)
-}
-
 // reject counts a row that cannot be used.
-func (c *collector) reject(line int, column, reason string) {
-	if c.element > 0 {
-		reason = fmt.Sprintf("element %d: %s", c.element, reason)
+func (c *collector) reject(at *row, reason string) {
+	if at.element > 0 {
+		reason = fmt.Sprintf("element %d: %s", at.element, reason)
 	}
-	c.rejects.add(line, column, reason)
+	c.rejects.add(at.line, at.column, reason)
 }
 
 // room returns the machines with room for one more, and makes room for their ids too.
@@ -122,11 +105,10 @@ func (c *collector) reject(line int, column, reason string) {
 func (c *collector) room() []Machine {
 	const fewest = 1024 // below that the part read is mostly what was buffered ahead
 	have := c.list.Machines
-	part := c.progress()
-	if len(have) < cap(have) || len(have) < fewest || part <= 0 || part >= 1 {
+	if len(have) < cap(have) || len(have) < fewest || c.part <= 0 || c.part >= 1 {
 		return have
 	}
-	more := int(min(float64(len(have))*(1/part-1)*1.02, float64(len(have))*64)) + 64
+	more := int(min(float64(len(have))*(1/c.part-1)*1.02, float64(len(have))*64)) + 64
 	c.seen.grow(more)
 	return slices.Grow(have, more)
 }

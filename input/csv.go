@@ -8,64 +8,54 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/gocarina/gocsv"
 )
 
-// batchRows and batchBytes bound how much of a list is taken apart before its machines are collected.
-const (
-	batchRows  = 256
-	batchBytes = MaxRecord
-)
-
-// sheet reads CSV records and shows gocsv batches of them, narrowed to the columns of a record under the names of its
-// tags. gocsv fills in empty fields, without an error, for columns that it does not find by their exact names; here it
-// is never asked to find one. What it must not see, carried columns and broken rows, goes around it.
+// sheet reads CSV records and puts them into batches for gocsv, narrowed to the columns of a record under the names of
+// its tags. gocsv fills in empty fields, without an error, for columns that it does not find by their exact names; here
+// it is never asked to find one. What it must not see, carried columns and what is wrong with rows, goes around it, and
+// so does what it need not see: it makes two records of every row, and each field costs twice.
 type sheet struct {
-	src   *source
-	c     *collector
-	r     *csv.Reader
-	start int64 // offset and
-	lines int   // lines of what stands before the header
+	*feed
+	src     *source
+	columns *columns
+	resolve bool
+	r       *csv.Reader
+	start   int64 // offset and
+	lines   int   // lines of what stands before the header
 
 	pick   []int    // the columns of a record,
-	header []string // and what its tags call them
-	width  int      // the number of carried columns
-	batch  *batch   // being filled
-	done   error    // io.EOF, or what ended the reading
+	header []string // what its tags call them,
+	id     string   // and what the list calls that of the machine id
 }
 
-// batch is a number of rows on their way from the sheet to the collector.
-type batch struct {
-	narrow  [][]string // what gocsv sees; the first row is the header
-	records []record   // what gocsv makes of it
-	rows    []sheetRow
-	carried []string // values of the carried columns, row after row
-}
-
-// sheetRow is what the sheet keeps of a row besides its record.
-type sheetRow struct {
-	line   int
-	reason string // why it is broken, "" when it is not
-}
-
-var _ gocsv.CSVReader = (*sheet)(nil)
-
-func readCSV(src *source, c *collector) error {
-	s := &sheet{src: src, c: c}
+func readCSV(src *source, columns *columns, f *feed, resolve bool) error {
+	s := &sheet{src: src, columns: columns, feed: f, resolve: resolve}
 	if err := s.readHeader(); err != nil {
 		return err
 	}
-	s.batch = s.newBatch()
-	for s.done == nil {
-		if err := gocsv.UnmarshalCSV(s, &s.batch.records); err != nil {
-			return err
+	for {
+		before := s.r.InputOffset()
+		fields, line, err := s.next()
+		switch bytes := int(s.r.InputOffset() - before); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			if err := s.broken(line, err); err != nil {
+				return err
+			}
+		case !blank(fields):
+			s.take(fields, s.rowOf(fields, line), bytes)
 		}
-		s.collect(s.batch)
 	}
-	if !errors.Is(s.done, io.EOF) {
-		return s.done
+}
+
+// broken takes a row that cannot be taken apart, or returns what ends the reading.
+func (s *sheet) broken(line int, err error) error {
+	var parse *csv.ParseError
+	if !errors.As(err, &parse) {
+		return err
 	}
+	s.take(nil, row{line: line, fault: parse.Err.Error()}, 0)
 	return nil
 }
 
@@ -79,22 +69,8 @@ func (r *record) UnmarshalCSVWithFields(column, value string) error {
 		r.Name = value
 	case commentTag:
 		r.Comment = value
-	case aadTag:
-		r.AADDeviceID = value
-	case onboardingTag:
-		r.Onboarding = value
 	}
 	return nil
-}
-
-func (s *sheet) collect(b *batch) {
-	for i, row := range b.rows {
-		if row.reason != "" {
-			s.c.broken(row.line, "", row.reason)
-			continue
-		}
-		s.c.add(row.line, &b.records[i], b.carried[i*s.width:(i+1)*s.width])
-	}
 }
 
 // readHeader finds the separator and the columns.
@@ -117,10 +93,10 @@ func (s *sheet) readHeader() error {
 	if err != nil {
 		return err
 	}
-	if err := s.c.columns.add(line, header); err != nil {
+	if err := s.columns.add(line, header); err != nil {
 		return err
 	}
-	if err := s.c.columns.identify(line, s.c.o.Resolve); err != nil {
+	if err := s.columns.identify(line, s.resolve); err != nil {
 		return err
 	}
 	s.prepare()
@@ -150,62 +126,21 @@ func (s *sheet) firstRecord() ([]string, int, error) {
 
 // The names of a record's tags.
 const (
-	idTag         = "id"
-	nameTag       = "name"
-	commentTag    = "comment"
-	aadTag        = "aadDeviceId"
-	onboardingTag = "onboardingStatus"
+	idTag      = "id"
+	nameTag    = "name"
+	commentTag = "comment"
 )
 
-var tags = [roles]string{idRole: idTag, nameRole: nameTag, commentRole: commentTag, aadRole: aadTag, onboardingRole: onboardingTag}
+var tags = [...]string{idRole: idTag, nameRole: nameTag, commentRole: commentTag}
 
 // prepare notes which columns make a record.
 func (s *sheet) prepare() {
-	for r := idRole; r < roles; r++ {
-		if column := s.c.columns.byRole[r]; column >= 0 {
-			s.pick = append(s.pick, column)
-			s.header = append(s.header, tags[r])
+	for r, tag := range tags {
+		if column := s.columns.byRole[r]; tag != "" && column >= 0 {
+			s.pick, s.header = append(s.pick, column), append(s.header, tag)
 		}
 	}
-	s.width = len(s.c.columns.carried)
-}
-
-func (s *sheet) newBatch() *batch {
-	b := &batch{narrow: [][]string{s.header}, records: make([]record, batchRows), rows: make([]sheetRow, 0, batchRows)}
-	for range batchRows {
-		b.narrow = append(b.narrow, make([]string, len(s.pick)))
-	}
-	return b
-}
-
-// Read is never called: gocsv.UnmarshalCSV takes everything at once.
-func (s *sheet) Read() ([]string, error) { return nil, errors.ErrUnsupported }
-
-// ReadAll returns the header and the next batch, which ends early where the reading does; done says so.
-func (s *sheet) ReadAll() ([][]string, error) {
-	b := s.batch
-	b.rows, b.carried = b.rows[:0], b.carried[:0]
-	end := s.r.InputOffset() + batchBytes
-	for s.done == nil && len(b.rows) < batchRows && s.r.InputOffset() < end {
-		fields, line, err := s.next()
-		switch {
-		case err != nil:
-			s.broken(line, err)
-		case !blank(fields):
-			s.take(fields, line, s.surplus(fields))
-		}
-	}
-	return b.narrow[:len(b.rows)+1], nil
-}
-
-// broken takes a row that cannot be taken apart, or ends the reading.
-func (s *sheet) broken(line int, err error) {
-	var parse *csv.ParseError
-	if errors.As(err, &parse) {
-		s.take(nil, line, parse.Err.Error())
-		return
-	}
-	s.done = err // not returned by ReadAll: the rows before it come first
+	s.id = s.columns.spelling(idRole)
 }
 
 // next reads a record. A *csv.ParseError is about one line and leaves the reader at the next; any other is final.
@@ -236,32 +171,39 @@ func (s *sheet) next() ([]string, int, error) {
 	}
 }
 
-// surplus refuses a row with more values than the header has columns, which is what an unquoted separator makes of a row.
-func (s *sheet) surplus(fields []string) string {
-	width := len(s.c.columns.spelled)
+// rowOf refuses a row with more values than the header has columns, which is what an unquoted separator makes of a row.
+func (s *sheet) rowOf(fields []string, line int) row {
+	width := len(s.columns.spelled)
 	if len(fields) <= width || blank(fields[width:]) {
-		return ""
+		return row{line: line, column: s.id}
 	}
-	return fmt.Sprintf("the row has %d values, the header %d columns", len(fields), width)
+	return row{line: line, fault: fmt.Sprintf("the row has %d values, the header %d columns", len(fields), width)}
 }
 
-// take adds a row to the batch.
-func (s *sheet) take(fields []string, line int, reason string) {
-	b := s.batch
-	b.rows = append(b.rows, sheetRow{line: line, reason: reason})
-	cells := b.narrow[len(b.rows)]
-	for i, column := range s.pick {
-		cells[i] = cell(fields, column)
+// take puts a row into the batch.
+func (s *sheet) take(fields []string, r row, bytes int) {
+	if len(s.narrow) == 0 {
+		s.narrow = append(s.narrow, s.header)
 	}
-	for column, place := range s.c.columns.place {
+	at := len(s.rows) + 1
+	if at == len(s.narrow) {
+		s.narrow = append(s.narrow, make([]string, len(s.pick)))
+	}
+	for i, column := range s.pick {
+		s.narrow[at][i] = cell(fields, column)
+	}
+	for column, place := range s.columns.place {
 		if place >= 0 {
-			b.carried = append(b.carried, cell(fields, column))
+			s.carried = append(s.carried, cell(fields, column))
 		}
 	}
+	r.aad = cell(fields, s.columns.byRole[aadRole])
+	r.onboarding = cell(fields, s.columns.byRole[onboardingRole])
+	s.add(r, bytes)
 }
 
 func cell(fields []string, column int) string {
-	if column >= len(fields) {
+	if column < 0 || column >= len(fields) {
 		return ""
 	}
 	return fields[column]

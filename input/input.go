@@ -135,7 +135,7 @@ func Read(ctx context.Context, path string, o Options) (*List, error) {
 		return nil, err
 	}
 	defer src.Close()
-	c := newCollector(path, o, src.progress)
+	c := newCollector(path, o)
 	err = c.read(src, o.Format)
 	lost := c.rejects.flush()
 	if err == nil {
@@ -160,16 +160,18 @@ func (c *collector) read(src *source, want Format) error {
 	}
 	format, layout := recognise(prefix, want)
 	c.list.Format = format
-	switch format {
-	case JSON:
-		return readJSON(src, c, layout)
-	case NDJSON:
-		return readNDJSON(src, c)
-	case Plain:
-		return readPlain(src, c)
-	default:
-		return readCSV(src, c)
-	}
+	return c.follow(src, func(f *feed) error {
+		switch format {
+		case JSON:
+			return readJSON(src, c.columns, f, layout)
+		case NDJSON:
+			return readNDJSON(src, c.columns, f)
+		case Plain:
+			return readPlain(src, f)
+		default:
+			return readCSV(src, c.columns, f, c.o.Resolve)
+		}
+	})
 }
 
 // sum returns the hash of the raw bytes. Parsers stop at the end of the text, which may come before the end of the file.

@@ -17,8 +17,9 @@ type document struct {
 }
 
 // readJSON reads arrays, replies or objects, one or several after the other, and holds one row of them at a time.
-func readJSON(src *source, c *collector, shape layout) error {
-	d := &document{src: src, rows: newObjectReader(c)}
+func readJSON(src *source, columns *columns, f *feed, shape layout) error {
+	d := &document{src: src, rows: newObjectReader(columns, f)}
+	d.rows.numbered = true
 	d.dec = jsontext.NewDecoder(src.text, jsontext.AllowDuplicateNames(true))
 	for {
 		d.begin()
@@ -69,7 +70,6 @@ func (d *document) row() error {
 	if err != nil {
 		return err
 	}
-	d.rows.c.element = d.rows.row
 	return d.rows.add()
 }
 

@@ -49,7 +49,7 @@ func (l *lineReader) read() ([]byte, error) {
 }
 
 // readPlain reads one id a line. Everything else on a line is an error, so that half of a CSV file is not taken for a list.
-func readPlain(src *source, c *collector) error {
+func readPlain(src *source, f *feed) error {
 	lines := &lineReader{src: src}
 	for {
 		line, number, err := lines.next()
@@ -59,14 +59,14 @@ func readPlain(src *source, c *collector) error {
 		case err != nil:
 			return err
 		case line[0] != '#':
-			c.add(number, &record{ID: string(line)}, nil)
+			f.put(row{line: number}, record{ID: string(line)}, len(line))
 		}
 	}
 }
 
 // readNDJSON reads one row a line. A line that is no JSON is a bad row, since the next line is sound again.
-func readNDJSON(src *source, c *collector) error {
-	lines, rows := &lineReader{src: src}, newObjectReader(c)
+func readNDJSON(src *source, columns *columns, f *feed) error {
+	lines, rows := &lineReader{src: src}, newObjectReader(columns, f)
 	text := new(bytes.Buffer)
 	dec := jsontext.NewDecoder(text, jsontext.AllowDuplicateNames(true))
 	for {
@@ -100,9 +100,9 @@ func readLine(rows *objectReader, dec *jsontext.Decoder, number int) error {
 		ours.Line = number
 		return ours
 	case err == nil:
-		rows.c.broken(number, "", "the line goes on after its row")
+		rows.feed.put(row{line: number, fault: "the line goes on after its row"}, record{}, 0)
 	default:
-		rows.c.broken(number, "", jsonError(err, number).Reason)
+		rows.feed.put(row{line: number, fault: jsonError(err, number).Reason}, record{}, 0)
 	}
 	return nil
 }

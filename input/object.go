@@ -13,21 +13,23 @@ import (
 // objectReader turns JSON objects into rows. Its buffers are used again for every row, and the values of a row end up in
 // one string.
 type objectReader struct {
-	c     *collector
+	columns  *columns
+	feed     *feed
+	numbered bool // rows are counted, since a line may hold several
+
 	index map[string]int // columns by key
 	keys  [][]byte       // per column its key as first written, with quotes
 
-	text    []byte // the values of this row, one after the other
-	cells   []jsonCell
-	fresh   []string // keys of this row that no row before had
-	values  []string // per column
-	filled  []int    // per column the number of the row that last had it
-	carried []string
-	row     int
-	line    int
-	id      string // the row, when it is no object but an id
-	fault   string // the first thing wrong with this row
-	column  string // the column to blame for it
+	text   []byte // the values of this row, one after the other
+	cells  []jsonCell
+	fresh  []string // keys of this row that no row before had
+	values []string // per column
+	filled []int    // per column the number of the row that last had it
+	row    int
+	line   int
+	id     string // the row, when it is no object but an id
+	fault  string // the first thing wrong with this row
+	column string // the column to blame for it
 }
 
 // jsonCell is one value of a row.
@@ -36,8 +38,8 @@ type jsonCell struct {
 	from, to int // in text
 }
 
-func newObjectReader(c *collector) *objectReader {
-	return &objectReader{c: c, index: map[string]int{}}
+func newObjectReader(columns *columns, f *feed) *objectReader {
+	return &objectReader{columns: columns, feed: f, index: map[string]int{}}
 }
 
 // read reads one row: an object, or a string that is an id. line is asked just after the row's first token. What is
@@ -64,7 +66,7 @@ func (o *objectReader) read(dec *jsontext.Decoder, line func() int) (err error) 
 func (o *objectReader) reset() {
 	o.row++
 	o.text, o.cells, o.id, o.fault, o.column = o.text[:0], o.cells[:0], "", "", ""
-	if known := len(o.c.columns.spelled); known < len(o.keys) {
+	if known := len(o.columns.spelled); known < len(o.keys) {
 		for _, key := range o.fresh {
 			delete(o.index, key)
 		}
@@ -157,9 +159,9 @@ func (o *objectReader) lookup(quotedKey []byte) (int, error) {
 
 // roleOf returns the role of a column, as far as its key tells before the whole row is known.
 func (o *objectReader) roleOf(column int) role {
-	spelled := o.c.columns.spelled
+	spelled := o.columns.spelled
 	if column < len(spelled) {
-		return role(max(0, slices.Index(o.c.columns.byRole[:], column)))
+		return role(max(0, slices.Index(o.columns.byRole[:], column)))
 	}
 	return roleNames[normalise(o.fresh[column-len(spelled)])]
 }
@@ -169,7 +171,7 @@ func (o *objectReader) blame(column int, fault string) {
 		return
 	}
 	o.fault = fault
-	if spelled := o.c.columns.spelled; column < len(spelled) {
+	if spelled := o.columns.spelled; column < len(spelled) {
 		o.column = spelled[column]
 	} else {
 		o.column = o.fresh[column-len(spelled)]
@@ -179,40 +181,47 @@ func (o *objectReader) blame(column int, fault string) {
 // add hands the row on that was read.
 func (o *objectReader) add() error {
 	if len(o.fresh) > 0 {
-		if err := o.c.columns.add(o.line, o.fresh); err != nil {
+		if err := o.columns.add(o.line, o.fresh); err != nil {
 			return err
 		}
 	}
+	at := row{line: o.line, column: o.columns.spelling(idRole)}
+	if o.numbered {
+		at.element = o.row
+	}
 	switch {
 	case o.fault != "":
-		o.c.broken(o.line, o.column, o.fault)
+		at.fault, at.column = o.fault, o.column
+		o.feed.put(at, record{}, 0)
 	case o.id != "":
-		o.c.add(o.line, &record{ID: o.id}, nil)
+		o.feed.put(at, record{ID: o.id}, len(o.id))
 	default:
-		o.addObject()
+		o.addObject(at)
 	}
 	return nil
 }
 
-func (o *objectReader) addObject() {
+func (o *objectReader) addObject(at row) {
 	clear(o.values)
 	text := string(o.text)
 	for _, cell := range o.cells {
 		o.values[cell.column] = text[cell.from:cell.to]
 	}
-	var r record
-	for to := idRole; to < roles; to++ {
-		if column := o.c.columns.byRole[to]; column >= 0 {
-			r.set(to, o.values[column])
-		}
-	}
-	o.carried = o.carried[:0]
-	for column, place := range o.c.columns.place {
+	for column, place := range o.columns.place {
 		if place >= 0 {
-			o.carried = append(o.carried, o.values[column])
+			o.feed.carried = append(o.feed.carried, o.values[column])
 		}
 	}
-	o.c.add(o.line, &r, o.carried)
+	at.aad, at.onboarding = o.value(aadRole), o.value(onboardingRole)
+	o.feed.put(at, record{ID: o.value(idRole), Name: o.value(nameRole), Comment: o.value(commentRole)}, len(text))
+}
+
+// value returns the row's value in the column of a role.
+func (o *objectReader) value(r role) string {
+	if column := o.columns.byRole[r]; column >= 0 {
+		return o.values[column]
+	}
+	return ""
 }
 
 func kindName(kind jsontext.Kind) string {

@@ -11,7 +11,7 @@ import (
 func (s *sheet) swallowed(fields []string, line int) error {
 	for i, field := range fields {
 		breaks := strings.Count(field, "\n")
-		rows := breaks > 0 && (s.holdsID(field, i) || s.c.o.Resolve && s.holdsRows(field, i, len(fields)-1-i))
+		rows := breaks > 0 && (s.holdsID(field, i) || s.resolve && s.holdsRows(field, i, len(fields)-1-i))
 		if !rows {
 			continue
 		}
@@ -50,7 +50,7 @@ func (s *sheet) holdsID(field string, column int) bool {
 
 // identifies says that a column holds ids, Defender's or Entra's. In a header no place is known yet, and no id is honest.
 func (s *sheet) identifies(column int) bool {
-	known := s.c.columns.byRole
+	known := s.columns.byRole
 	return s.header == nil || column == known[idRole] || column == known[aadRole]
 }
 
@@ -60,7 +60,7 @@ func (s *sheet) identifies(column int) bool {
 func (s *sheet) holdsRows(field string, column, after int) bool {
 	comma := string(s.r.Comma)
 	opening, rest, _ := strings.Cut(field, "\n")
-	width := len(s.c.columns.spelled)
+	width := len(s.columns.spelled)
 	if s.header == nil {
 		width = column + strings.Count(opening, comma) + 1
 	}

@@ -13,7 +13,7 @@ func TestIDSet(t *testing.T) {
 	for i := range 20_000 {
 		var key idKey
 		key[i%len(key)], key[7] = byte(chance.IntN(256)), byte(chance.IntN(32))
-		if isNew := s.add(key); isNew == known[key] {
+		if isNew := s.add(&key, s.hash(&key)); isNew == known[key] {
 			t.Fatalf("id %d, %x: new: %t", i, key, isNew)
 		}
 		known[key] = true
