@@ -66,7 +66,7 @@ func (d *document) array() error {
 
 // row reads one row.
 func (d *document) row() error {
-	err := d.rows.read(d.dec, func() int { return d.src.lineAt(d.dec.InputOffset() - 1) })
+	err := d.rows.read(d.dec, d.src.lineAt)
 	if err != nil {
 		return err
 	}

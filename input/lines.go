@@ -88,7 +88,7 @@ func readNDJSON(src *source, columns *columns, f *feed) error {
 
 // readLine reads the one row of a line.
 func readLine(rows *objectReader, dec *jsontext.Decoder, number int) error {
-	err := rows.read(dec, func() int { return number })
+	err := rows.read(dec, func(int64) int { return number })
 	if err == nil {
 		if _, err = dec.ReadToken(); errors.Is(err, io.EOF) {
 			return rows.add()

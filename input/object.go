@@ -42,23 +42,25 @@ func newObjectReader(columns *columns, f *feed) *objectReader {
 	return &objectReader{columns: columns, feed: f, index: map[string]int{}}
 }
 
-// read reads one row: an object, or a string that is an id. line is asked just after the row's first token. What is
-// wrong with a row that is sound JSON is for add to report; errors are those of the decoder and of the columns.
-func (o *objectReader) read(dec *jsontext.Decoder, line func() int) (err error) {
+// read reads one row: an object, or a string that is an id. lineAt knows the line of an offset. What is wrong with a row
+// that is sound JSON is for add to report; errors are those of the decoder and of the columns.
+func (o *objectReader) read(dec *jsontext.Decoder, lineAt func(offset int64) int) error {
 	o.reset()
-	switch kind := dec.PeekKind(); kind {
+	value, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	o.line = lineAt(dec.InputOffset() - int64(len(value)))
+	switch kind := value.Kind(); kind {
 	case '{':
-		return o.object(dec, line)
+		return o.object(value)
 	case '"':
-		var id jsontext.Token
-		if id, err = dec.ReadToken(); err == nil {
-			o.id = id.String()
-		}
+		var id []byte
+		id, err = jsontext.AppendUnquote(nil, value)
+		o.id = string(id)
 	default:
-		err = dec.SkipValue()
 		o.fault = "a row must be an object or a machine id, not " + kindName(kind)
 	}
-	o.line = line()
 	return err
 }
 
@@ -75,36 +77,30 @@ func (o *objectReader) reset() {
 	o.fresh = o.fresh[:0]
 }
 
-func (o *objectReader) object(dec *jsontext.Decoder, line func() int) error {
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
-	o.line = line()
-	for dec.PeekKind() == '"' {
-		if err := o.member(dec); err != nil {
+// object takes apart an object that the decoder has found to be sound. Reading it as a whole and looking for its members
+// afterwards takes half the time of reading each by itself.
+func (o *objectReader) object(text []byte) error {
+	for rest := skipBlanks(text[1:]); rest[0] != '}'; {
+		var key, value []byte
+		key, rest = cutValue(rest)
+		value, rest = cutValue(skipBlanks(rest[1:])) // after the colon
+		if err := o.member(key, value); err != nil {
 			return err
 		}
+		if rest[0] == ',' {
+			rest = skipBlanks(rest[1:])
+		}
 	}
-	_, err := dec.ReadToken()
-	return err
+	return nil
 }
 
-// member reads a key and its value.
-func (o *objectReader) member(dec *jsontext.Decoder) error {
-	key, err := dec.ReadValue()
-	if err != nil {
-		return err
-	}
+// member takes a key and its value.
+func (o *objectReader) member(key []byte, value jsontext.Value) error {
 	column, err := o.lookup(key)
 	if err != nil {
 		return err
 	}
-	from := len(o.text)
-	kind := dec.PeekKind()
-	value, err := dec.ReadValue()
-	if err != nil {
-		return err
-	}
+	from, kind := len(o.text), value.Kind()
 	if err := o.append(kind, value); err != nil {
 		return err
 	}
@@ -113,8 +109,10 @@ func (o *objectReader) member(dec *jsontext.Decoder) error {
 		o.blame(column, "the key appears twice in one object")
 	}
 	o.filled[column] = o.row
-	if r := o.roleOf(column); (kind == '{' || kind == '[') && r != other && r != onboardingRole {
-		o.blame(column, "a text is needed, not "+kindName(kind))
+	if kind == '{' || kind == '[' {
+		if r := o.roleOf(column); r != other && r != onboardingRole {
+			o.blame(column, "a text is needed, not "+kindName(kind))
+		}
 	}
 	return nil
 }
@@ -124,6 +122,10 @@ func (o *objectReader) append(kind jsontext.Kind, value jsontext.Value) (err err
 	switch kind {
 	case 'n':
 	case '"':
+		if bytes.IndexByte(value, '\\') < 0 {
+			o.text = append(o.text, value[1:len(value)-1]...)
+			break
+		}
 		o.text, err = jsontext.AppendUnquote(o.text, value)
 	case '{', '[':
 		nested := value.Clone()

@@ -212,3 +212,11 @@ func TestRandomLists(t *testing.T) {
 		}
 	})
 }
+
+// TestLineOfArray: a row that is no object is told of by the line on which it begins, not that on which it ends.
+func TestLineOfArray(t *testing.T) {
+	t.Parallel()
+	l := read(t, "[\n[1,\n2\n], \""+firstID+"\"\n]", input.Options{SkipBadRows: true})
+	equal(t, "line", l.Bad[0].Line, 2)
+	equal(t, "line of the id", l.Machines[0].Line, 4)
+}
