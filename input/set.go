@@ -27,7 +27,7 @@ func (s *idSet) hash(key *idKey) uint64 { return maphash.Bytes(s.seed, key[:]) }
 // the other waits for memory each time, and looking for many waits once.
 func (s *idSet) fetch(ids []parsedID) {
 	for i := range ids {
-		s.close ^= s.table[ids[i].hash&uint64(len(s.table)-1)]
+		s.close ^= s.table[ids[i].hash&uint64(len(s.table)-1)] //nolint:gosec // a length is not negative
 	}
 }
 
