@@ -50,6 +50,9 @@ type live struct {
 	report   *progress      // nil before the first event can come
 	held     *heldBy
 	stopping string
+
+	// events is locked apart from mu: Pause and Unpause are events themselves.
+	events   sync.Mutex
 	refusals []refused
 	watchers []func(runner.Event)
 }
@@ -63,22 +66,23 @@ func (l *live) event(e runner.Event) {
 	if l == nil {
 		return
 	}
-	l.mu.Lock()
+	l.events.Lock()
 	if e.Err != nil && (e.Kind == runner.EventOutcome || e.Kind == runner.EventCancelAnswered) {
 		l.refusals = append(l.refusals[max(0, len(l.refusals)-refusalsKept+1):],
 			refused{time.Now().UTC(), e.MachineID, e.State.String(), e.Err.Error()})
 	}
 	watchers := l.watchers
-	l.mu.Unlock()
+	l.events.Unlock()
 	for _, watch := range watchers {
 		watch(e)
 	}
 }
 
-// watch has every event from now on told to a function, which must not wait.
+// watch has every event from now on told to a function, which must not wait, nor
+// ask for the status.
 func (l *live) watch(tell func(runner.Event)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.events.Lock()
+	defer l.events.Unlock()
 	l.watchers = append(slices.Clip(l.watchers), tell)
 }
 
@@ -141,12 +145,15 @@ func (l *live) Campaigns() (any, error) { return campaignsOf(l.session.journal) 
 
 // describe adds what this process knows.
 func (l *live) describe(r *result) {
+	l.events.Lock()
+	refusals := slices.Clone(l.refusals)
+	l.events.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r.Running = &running{
 		PID: os.Getpid(), Operator: operator(), Campaign: l.campaign.Info().Name,
 		StartedAt: l.started, Held: l.held, Stopping: l.stopping,
-		Refusals: slices.Clone(l.refusals),
+		Refusals: refusals,
 	}
 	if l.report != nil {
 		r.Running.Waiting = l.report.waiting(time.Now())
