@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -24,13 +25,14 @@ func resumeCommand(cmd *cobra.Command, campaign, journalPath string) string {
 	(&campaignFlags{}).bind(&takes)
 	(&reportFlag{}).bind(&takes)
 	(&configFlags{}).bind(&takes)
+	(&metricsFlags{}).bind(&takes)
 	args := []string{"offboard", "resume", "--campaign", campaign, "--journal", journalPath}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Name == "campaign" || f.Name == "journal" || takes.Lookup(f.Name) == nil || originOf(f).kind == fromFile {
 			return
 		}
 		value := f.Value.String()
-		if abs, err := filepath.Abs(value); err == nil && (f.Name == "ca-file" || f.Name == "report") {
+		if abs, err := filepath.Abs(value); err == nil && slices.Contains([]string{"ca-file", "report", "metrics-textfile"}, f.Name) {
 			value = abs // it may be pasted somewhere else
 		}
 		args = append(args, "--"+f.Name+"="+value)

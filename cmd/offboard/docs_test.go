@@ -63,7 +63,8 @@ func TestDocumentedCommands(t *testing.T) {
 	dir := t.TempDir()
 	list := filepath.Join(dir, "retired.csv")
 	config := filepath.Join(dir, "offboard.yaml")
-	files := strings.NewReplacer("retired.csv", list, "plan.json", filepath.Join(dir, "plan.json"), "offboard.yaml", config)
+	files := strings.NewReplacer("retired.csv", list, "plan.json", filepath.Join(dir, "plan.json"), "offboard.yaml", config,
+		"/var/lib/prometheus/node-exporter", dir)
 	if err := writeFile(list, func(w io.Writer) error { return r.sim.WriteList(w, 0) }); err != nil {
 		t.Fatal(err)
 	}

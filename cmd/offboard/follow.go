@@ -19,12 +19,14 @@ import (
 
 type followFlags struct {
 	campaignFlags
+	metricsFlags
 	bound   time.Duration
 	verbose bool
 }
 
 func (f *followFlags) bind(fs *pflag.FlagSet) {
 	f.bindReading(fs)
+	f.metricsFlags.bind(fs)
 	fs.DurationVar(&f.bound, "for", runner.Forever, "stop following after this `time` (0: look once; default: when every action has ended)")
 	fs.BoolVar(&f.verbose, "verbose", false, "list every machine that is waited for")
 }
@@ -59,7 +61,7 @@ func (f *followFlags) validate() error {
 }
 
 func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
-	if err := f.validate(); err != nil {
+	if err := errors.Join(a.measure("follow", &f.campaignFlags, &f.metricsFlags), f.validate()); err != nil {
 		return err
 	}
 	ctx := cmd.Context()

@@ -92,7 +92,8 @@ func (l *live) watch(tell func(runner.Event)) {
 func (s *session) openDoor(ctx context.Context, c *journal.Campaign, started time.Time) (context.Context, func()) {
 	ctx, stop := context.WithCancelCause(ctx)
 	s.live = &live{session: s, campaign: c, started: started, stop: stop}
-	closeDoor := func() { stop(nil) }
+	unwatch := s.app.metrics.watch(s.live)
+	closeDoor := func() { unwatch(); stop(nil) }
 	if s.app.env.doors == nil {
 		return ctx, closeDoor
 	}
@@ -102,7 +103,7 @@ func (s *session) openDoor(ctx context.Context, c *journal.Campaign, started tim
 		return ctx, closeDoor
 	}
 	server := door.Serve(l, s.live)
-	return ctx, func() { _ = server.Close(); stop(nil) }
+	return ctx, func() { _ = server.Close(); closeDoor() }
 }
 
 // sends says that machines are being sent, until the function that it returns is

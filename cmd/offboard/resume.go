@@ -14,6 +14,7 @@ import (
 type resumeFlags struct {
 	campaignFlags
 	reportFlag
+	metricsFlags
 	approveWave int
 }
 
@@ -30,12 +31,13 @@ With several open campaigns --campaign says which.`,
 	}
 	f.campaignFlags.bind(cmd.Flags())
 	f.reportFlag.bind(cmd.Flags())
+	f.metricsFlags.bind(cmd.Flags())
 	cmd.Flags().IntVar(&f.approveWave, "approve-wave", 0, "let wave `N`, the next one, begin as soon as the one before has ended, whatever else it waits for")
 	return cmd
 }
 
 func (a *app) resume(cmd *cobra.Command, f *resumeFlags) error {
-	if err := errors.Join(f.campaignFlags.validate(), f.reportFlag.validate()); err != nil {
+	if err := errors.Join(a.measure("resume", &f.campaignFlags, &f.metricsFlags), f.campaignFlags.validate(), f.reportFlag.validate()); err != nil {
 		return err
 	}
 	if _, err := a.budget(cmd.Context(), &f.budgetFlags, time.Now()); err != nil {

@@ -28,12 +28,15 @@ type app struct {
 
 	policy     *policy // of the machine, once it was read
 	policyRead bool
+
+	metrics *metrics // nil: nobody has asked for them
 }
 
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, env environment) (code exitCode) {
 	env.stderr = zerolog.SyncWriter(env.stderr) // a question is put while progress is logged
 	a := &app{env: env.screened(), raw: env, log: newLogger(env, "auto", zerolog.InfoLevel)}
+	defer func() { a.metrics.end(code) }()
 	defer func() {
 		if value := recover(); value != nil {
 			err := runner.Recovered(value)

@@ -22,6 +22,7 @@ type runFlags struct {
 	waveFlags
 	planRunFlags
 	reportFlag
+	metricsFlags
 
 	planned *planned // nil: a list is run
 	survey  bool     // the inventory is read whatever the rules ask
@@ -50,6 +51,9 @@ refused, and none is ever added.`,
   offboard run --retry failed,timed_out --retry-of retired --campaign second-try
   offboard run back.csv --comment "CHG-4712 back" --again --reason "onboarded again"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.measure(a); err != nil {
+				return err
+			}
 			if f.planPath != "" {
 				return a.runPlan(cmd, args, &f)
 			}
@@ -66,6 +70,7 @@ refused, and none is ever added.`,
 	f.waveFlags.bind(cmd.Flags())
 	f.planRunFlags.bind(cmd.Flags())
 	f.reportFlag.bind(cmd.Flags())
+	f.metricsFlags.bind(cmd.Flags())
 	return cmd
 }
 

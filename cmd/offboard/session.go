@@ -106,6 +106,10 @@ func (a *app) lock(f *campaignFlags, o journal.Options, mayLack bool) (*session,
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
+	if err := a.metrics.locked(); err != nil {
+		s.close()
+		return nil, err
+	}
 	return s, nil
 }
 
