@@ -112,3 +112,14 @@ bench: ## Everything against what one would use instead: the table of docs/perfo
 .PHONY: benchmarks
 benchmarks: ## Go benchmarks, in the form that benchstat reads
 	go test -run '^$$' -bench . -benchmem ./...
+
+# Prometheus's own tool, out of Debian's package.
+bin/promtool:
+	@mkdir -p bin; set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; cd "$$dir"; \
+	apt-get download prometheus || { apt-get update; apt-get download prometheus; }; \
+	dpkg -x prometheus_*.deb .; mv usr/bin/promtool $(CURDIR)/bin/
+
+.PHONY: check-alerts
+check-alerts: ## The alert rules and what the dashboard asks, by promtool
+	@command -v promtool >/dev/null || $(MAKE) --no-print-directory bin/promtool
+	cd deploy && go test -count=1 -v -run '^Test(Rules|Dashboard)$$' .
