@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -298,16 +300,23 @@ func TestMetricsAreServed(t *testing.T) {
 	if code != exitUsage || !strings.Contains(stderr, "--metrics-listen") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
-	// A run of the same journal hears of the first one instead.
-	if code, _, stderr := v.run(t.Context(), "run", v.list, "--comment", "why", "--yes", "--metrics-listen", address); code != exitLocked {
+	// A run of the same journal hears of the first one instead, and leaves its file alone.
+	path := filepath.Join(v.dir, "offboard.prom")
+	if code, _, stderr := v.run(t.Context(), "run", v.list, "--comment", "why", "--yes", "--metrics-listen", address, "--metrics-textfile", path); code != exitLocked {
 		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file of the run at work was written: %v", err)
 	}
 	close(release)
 	if e := <-run; e.code != exitOK {
 		t.Errorf("exit code %d: %s", e.code, log.text())
 	}
-	if _, err := http.Get(url); err == nil {
-		t.Error("it is served on")
+	if response, err := http.Get(url); err == nil { // by somebody else, who has the port now
+		if body, _ := io.ReadAll(response.Body); strings.Contains(string(body), "offboard_running") {
+			t.Error("it is served on")
+		}
+		_ = response.Body.Close()
 	}
 	if n, effects := v.sim.Effects(); n != 3 || effects != 3 {
 		t.Errorf("%d machines by %d actions", n, effects)
