@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"offboard/internal/door"
@@ -75,7 +77,7 @@ func (a *app) campaigns(ctx context.Context, f *campaignsFlags) error {
 	if f.output == "json" {
 		return writeJSON(a.env.stdout, r)
 	}
-	return r.write(a.env.stdout)
+	return r.write(a.env.stdout, cmp.Or(a.width(), unbounded))
 }
 
 // askCampaigns asks the run that holds the journal, and reads the journal when
@@ -126,11 +128,15 @@ func campaignsOf(j *journal.Journal) (campaignsResult, error) {
 	return all, nil
 }
 
-// terminalWidth is what every terminal shows in one line.
-const terminalWidth = 80
+const (
+	// terminalWidth is what every terminal shows in one line.
+	terminalWidth = 80
+	unbounded     = math.MaxInt
+)
 
-// write shows two lines a campaign under a heading for each ticket.
-func (r campaignsResult) write(w io.Writer) error {
+// write shows two lines a campaign under a heading for each ticket, none of them
+// wider than width.
+func (r campaignsResult) write(w io.Writer, width int) error {
 	if len(r.Campaigns) == 0 {
 		_, err := fmt.Fprintln(w, "No campaigns.")
 		return err
@@ -139,9 +145,9 @@ func (r campaignsResult) write(w io.Writer) error {
 	var b strings.Builder
 	for i, c := range byTicket {
 		if i == 0 || c.Ticket != byTicket[i-1].Ticket {
-			fmt.Fprintf(&b, "Ticket %s\n", cmp.Or(c.Ticket, "(none)"))
+			b.WriteString(shortened("Ticket "+cmp.Or(c.Ticket, "(none)"), width) + "\n")
 		}
-		fmt.Fprintf(&b, "%s\n%s\n", c.line(), shortened("    "+c.states()+"  "+c.Comment, terminalWidth))
+		b.WriteString(shortened(c.line(), width) + "\n" + shortened("    "+c.states()+"  "+c.Comment, width) + "\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -163,22 +169,24 @@ func (c campaignResult) line() string {
 
 // states counts the machines in the states that there are.
 func (c campaignResult) states() string {
-	parts := []string{}
-	for _, state := range journal.States() {
-		if n := c.Counts[state.String()]; n > 0 {
-			parts = append(parts, grouped(n)+" "+state.String())
-		}
-	}
-	words := plural(c.Machines, "machine") + ": " + strings.Join(parts, ", ")
+	words := plural(c.Machines, "machine") + ": " + countWords(c.Counts)
 	if c.Aborted != nil {
 		return "aborted; " + words
 	}
 	return words
 }
 
-func shortened(s string, most int) string {
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most-1]) + "…"
+func countWords(counts map[string]int) string {
+	parts := []string{}
+	for _, state := range journal.States() {
+		if n := counts[state.String()]; n > 0 {
+			parts = append(parts, grouped(n)+" "+strings.ReplaceAll(state.String(), "_", " "))
+		}
 	}
-	return s
+	return strings.Join(parts, ", ")
+}
+
+// shortened is as much of s as takes so many columns.
+func shortened(s string, most int) string {
+	return runewidth.Truncate(harmless(s), most, "…")
 }

@@ -25,6 +25,7 @@ type cancelFlags struct {
 
 func (f *cancelFlags) bind(fs *pflag.FlagSet) {
 	f.bindReading(fs)
+	f.progressFlags.bind(fs)
 	fs.StringVar(&f.reason, "reason", "", "why (required); it goes with every cancellation and stays in the journal")
 	fs.BoolVar(&f.yes, "yes", false, "do not ask for confirmation")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "look at the actions, show what would be cancelled, and change nothing")
@@ -32,7 +33,7 @@ func (f *cancelFlags) bind(fs *pflag.FlagSet) {
 }
 
 func (f *cancelFlags) validate() error {
-	err := f.validateReading()
+	err := errors.Join(f.validateReading(), f.progressFlags.validate())
 	if f.reason = strings.TrimSpace(f.reason); f.reason == "" {
 		err = errors.Join(err, usageError("give --reason: why is it taken back?"))
 	}
@@ -115,6 +116,7 @@ func (s *session) surveyUndo(ctx context.Context, f *cancelFlags, states ...jour
 	if err != nil {
 		return nil, err
 	}
+	s.live = &live{session: s, campaign: c, started: time.Now().UTC()}
 	u := newUndoing(s, c, f)
 	u.canceller = runner.NewCanceller(runner.CancelConfig{
 		Service: s.client, Record: c, Directory: s.directory, Reason: f.reason, Only: only,

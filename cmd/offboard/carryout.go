@@ -128,7 +128,7 @@ func (s *session) work(ctx context.Context, c *journal.Campaign) (runner.Summary
 	if err := s.adopt(ctx, r, c); err != nil {
 		return runner.Summary{}, err
 	}
-	stop, err := report.start(ctx)
+	stop, err := s.start(ctx, report)
 	if err != nil {
 		return runner.Summary{}, err
 	}

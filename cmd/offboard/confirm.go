@@ -38,6 +38,9 @@ func (a *app) agree(ctx context.Context, machines int, yes bool, what string) er
 // typeNumber shows what is about to happen and has a person type how many machines
 // it happens to. It returns what was typed, and whether that is the number.
 func (a *app) typeNumber(ctx context.Context, machines int, what string) (typed string, same bool, err error) {
+	if a.foot != nil {
+		defer a.foot.hide()()
+	}
 	_, _ = fmt.Fprintf(a.env.stderr, "%s\nType the number of machines to go on: ", what)
 	if typed, err = a.answer(ctx); err != nil {
 		return "", false, err

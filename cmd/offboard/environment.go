@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"os"
@@ -19,6 +20,14 @@ type environment struct {
 	// interactive says that a person can answer; terminal and display that one
 	// reads stderr and stdout; attached that a terminal is there at all.
 	interactive, terminal, display, attached bool
+	// size is the size of the terminal that reads stderr, nil where there is none or
+	// none that moves its cursor when told to; width is how wide the one is that reads
+	// stdout, nil where there is none.
+	size  func() (width, height int)
+	width func() int
+	// continued calls back whenever the process goes on after it was suspended, until
+	// its context is done; nil where nobody suspends it.
+	continued func(ctx context.Context, back func())
 	// logFile is open if it was asked for.
 	logFile *logFile
 	// transport replaces the network in tests.
@@ -39,12 +48,29 @@ type environment struct {
 
 func processEnvironment() environment {
 	in, out, err := isTerminal(os.Stdin), isTerminal(os.Stdout), isTerminal(os.Stderr)
-	return environment{
+	e := environment{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		getenv:      os.Getenv,
 		interactive: in && err, terminal: err, display: out, attached: in || out || err,
 		logFile: new(logFile), doors: ownDoors(os.Getenv), policy: machinePolicy, config: ownConfig, approver: operator, owner: fileOwner,
 	}
+	if err && movesCursor(os.Stderr) {
+		e.size = func() (int, int) { return sizeOf(os.Stderr) }
+		e.continued = onContinue
+	}
+	if out {
+		e.width = func() int { width, _ := sizeOf(os.Stdout); return width }
+	}
+	return e
+}
+
+// sizeOf is a terminal's size, 0 by 0 if it does not tell.
+func sizeOf(f *os.File) (width, height int) {
+	width, height, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0, 0
+	}
+	return width, height
 }
 
 // screened is the environment with nothing left on its streams that a terminal

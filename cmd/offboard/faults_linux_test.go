@@ -18,6 +18,12 @@ type terminal struct{ person, program *os.File }
 
 func newTerminal(t *testing.T) terminal {
 	t.Helper()
+	return terminalFor(t, io.Discard)
+}
+
+// terminalFor is one whose person is w.
+func terminalFor(t *testing.T, w io.Writer) terminal {
+	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +37,7 @@ func newTerminal(t *testing.T) terminal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = program.Close() })
-	go func() { _, _ = io.Copy(io.Discard, person) }() // a full terminal would hold the program up
+	go func() { _, _ = io.Copy(w, person) }() // a full terminal would hold the program up
 	return terminal{person, program}
 }
 

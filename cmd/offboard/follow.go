@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +26,7 @@ type followFlags struct {
 func (f *followFlags) bind(fs *pflag.FlagSet) {
 	f.bindReading(fs)
 	f.metricsFlags.bind(fs)
+	f.progressFlags.bind(fs)
 	fs.DurationVar(&f.bound, "for", runner.Forever, "stop following after this `time` (0: look once; default: when every action has ended)")
 	fs.BoolVar(&f.verbose, "verbose", false, "list every machine that is waited for")
 }
@@ -57,7 +57,7 @@ func (f *followFlags) validate() error {
 	if f.bound < 0 && f.bound != runner.Forever {
 		return usageError("--for %s is negative", f.bound)
 	}
-	return f.validateReading()
+	return errors.Join(f.validateReading(), f.progressFlags.validate())
 }
 
 func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
@@ -85,7 +85,7 @@ func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
 		cause = stoppedBy(context.Cause(ctx), cause)
 	}
 	if f.verbose && f.output == "text" {
-		if err := listWaiting(a.env.stdout, waiting); err != nil {
+		if err := listWaiting(a.table(), waiting); err != nil {
 			return err
 		}
 	}
@@ -95,8 +95,13 @@ func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
 // follow brings the accepted machines of a campaign to their end, and returns
 // those that it has not.
 func (s *session) follow(ctx context.Context, c *journal.Campaign, bound time.Duration) ([]runner.Waiting, error) {
-	report := &progress{log: s.app.log, counts: map[journal.State]int{}, tell: s.live.event}
+	report := &progress{log: s.app.log, campaign: c, tell: s.live.event}
+	if err := report.count(); err != nil {
+		return nil, err
+	}
 	s.live.follows(report)
+	// Each look is logged; it needs no line in between.
+	defer s.showProgress(ctx, report, work{verb: "ended", left: journal.Accepted})()
 	owner := func(name string) (runner.Followed, error) { return s.journal.Campaign(name) }
 	s.app.notice.follows(c)
 	return runner.NewFollower(s.directory, owner, report.event).Follow(ctx, c, bound)
@@ -181,8 +186,7 @@ func (w *waitingResult) words() string {
 	return strings.Join(parts, "; ")
 }
 
-func listWaiting(out io.Writer, waiting []runner.Waiting) error {
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+func listWaiting(all *table, waiting []runner.Waiting) error {
 	for _, m := range waiting {
 		seen, status := "not seen", m.Status
 		if !m.LastSeen.IsZero() {
@@ -194,9 +198,7 @@ func listWaiting(out io.Writer, waiting []runner.Waiting) error {
 		if status == "" {
 			status = defender.StatusPending
 		}
-		if _, err := fmt.Fprintf(w, "%s\t%q\t%q\t%s\n", m.MachineID, m.Name, status, seen); err != nil {
-			return err
-		}
+		all.row(m.MachineID, strconv.Quote(m.Name), strconv.Quote(status), seen)
 	}
-	return w.Flush()
+	return all.flush()
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"io"
 	"io/fs"
 	"net/http"
@@ -23,8 +22,6 @@ import (
 
 	"offboard/internal/simulator"
 )
-
-var updateGolden = flag.Bool("update-metrics", false, "write the golden expositions anew")
 
 // exposition reads a text file of metrics and checks what holds for every one: its
 // mode, that no other file is left beside it, that Prometheus's own linter has
@@ -54,22 +51,12 @@ func exposition(t *testing.T, v *virtualTenant, path string) string {
 	return string(text)
 }
 
-// golden compares an exposition with the file of that name, but for versions and
-// instants.
-func golden(t *testing.T, name, text string) {
+// goldenMetrics is golden but for versions and instants.
+func goldenMetrics(t *testing.T, name, text string) {
 	t.Helper()
 	text = regexp.MustCompile(`(version)="[^"]*"`).ReplaceAllString(text, `$1="VERSION"`)
 	text = regexp.MustCompile(`(timestamp_seconds\{[^}]*\}) \S+`).ReplaceAllString(text, `$1 TIME`)
-	path := filepath.Join("testdata", "metrics", name)
-	if *updateGolden {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || text != strings.ReplaceAll(string(want), "\r\n", "\n") {
-		t.Errorf("%s (go test -run TestMetrics -update-metrics): %v\n%s", path, err, text)
-	}
+	golden(t, filepath.Join("metrics", name), text)
 }
 
 // sample is the value of a series whose labels are those of this test's tenant.
@@ -97,7 +84,7 @@ func TestMetricsOfACampaign(t *testing.T) {
 		run := v.begin("run", v.list, "--comment", "why", "--yes", "--workers", "1", "--metrics-textfile", path)
 		<-time.After(35 * time.Second)
 		sending := exposition(t, v, path)
-		golden(t, "sending.prom", sending)
+		goldenMetrics(t, "sending.prom", sending)
 		if code, _, stderr := v.run(t.Context(), "pause"); code != exitOK {
 			t.Fatalf("exit code %d: %s", code, stderr)
 		}
@@ -112,7 +99,7 @@ func TestMetricsOfACampaign(t *testing.T) {
 			t.Fatalf("exit code %d: %s", e.code, e.stderr)
 		}
 		ended := exposition(t, v, path)
-		golden(t, "ended.prom", ended)
+		goldenMetrics(t, "ended.prom", ended)
 		for name, want := range map[string]time.Time{"counted": time.Now(), "last_run_ended": time.Now(), "run_started": began} {
 			got, err := strconv.ParseFloat(sample(t, ended, "offboard_"+name+"_timestamp_seconds"), 64)
 			if off := want.Sub(time.UnixMilli(int64(got * 1000))).Abs(); err != nil || off > time.Second {
@@ -128,7 +115,7 @@ func TestMetricsOfACampaign(t *testing.T) {
 			t.Fatalf("exit code %d: %s", code, stderr)
 		}
 		followed := exposition(t, v, path)
-		golden(t, "followed.prom", followed)
+		goldenMetrics(t, "followed.prom", followed)
 
 		for _, m := range allMetrics {
 			if !strings.Contains(sending+ended, "\n"+m.name+"{") {

@@ -116,6 +116,10 @@ func (m *metrics) watch(l *live) (done func()) {
 	}
 }
 
+// textfileEvery is how old the text file of a run at work may be: node_exporter is
+// scraped every 15 s to a minute.
+const textfileEvery = 30 * time.Second
+
 // write keeps the text file as it should be until stop is called.
 func (m *metrics) write() (stop func()) {
 	if m.textfile == "" {
@@ -124,7 +128,7 @@ func (m *metrics) write() (stop func()) {
 	quit := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
-		tick := time.NewTicker(progressEvery)
+		tick := time.NewTicker(textfileEvery)
 		defer tick.Stop()
 		for {
 			m.writeFile()

@@ -131,6 +131,7 @@ func (s *session) show(cmd *cobra.Command, list *input.List, p plan, f *planFlag
 		return err
 	}
 	r := s.report(k, list, p)
+	r.width = s.app.width()
 	refused := p.check(list, &f.runFlags)
 	if refused == nil && f.out != "" {
 		if r.SHA256, err = k.write(f.out); err != nil {

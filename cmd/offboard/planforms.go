@@ -7,7 +7,8 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 
 	"offboard/input"
 )
@@ -31,25 +32,26 @@ const labelled = 15
 // that carries it out: broken into lines it could not be pasted.
 func (r planReport) writeText(w io.Writer, verbose bool) error {
 	var b strings.Builder
+	width := cmp.Or(r.width, terminalWidth)
 	for _, l := range r.lines() {
-		indented(&b, l.what, labelled, l.text)
+		indented(&b, l.what, labelled, l.text, width)
 	}
 	if r.Run != "" {
 		fmt.Fprintf(&b, "To carry it out:\n%s\n", r.Run)
 	}
 	if verbose {
-		r.Plan.writeMachines(&b)
+		r.Plan.writeMachines(&b, width)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // writeMachines writes what there is to say of every machine.
-func (k planFile) writeMachines(b *strings.Builder) {
+func (k planFile) writeMachines(b *strings.Builder, width int) {
 	write := func(decision string, all []planMachine) {
 		for _, m := range all {
 			fmt.Fprintf(b, "\n%-9s  %s\n", decision, m.ID)
-			indented(b, "", 11, strings.Join(m.words(k), "; "))
+			indented(b, "", 11, strings.Join(m.words(k), "; "), width)
 		}
 	}
 	write("send", k.Machines)
@@ -75,8 +77,8 @@ func (m planMachine) words(k planFile) (all []string) {
 }
 
 // indented writes a text behind its label, in as many lines as it takes.
-func indented(b *strings.Builder, label string, indent int, text string) {
-	for _, l := range wrapped(text, terminalWidth-indent) {
+func indented(b *strings.Builder, label string, indent int, text string, width int) {
+	for _, l := range wrapped(text, max(width-indent, narrowest)) {
 		fmt.Fprintf(b, "%s\n", strings.TrimRight(fmt.Sprintf("%-*s%s", indent, label, l), " "))
 		label = ""
 	}
@@ -87,18 +89,19 @@ func indented(b *strings.Builder, label string, indent int, text string) {
 func wrapped(text string, width int) []string {
 	lines, last := []string{}, ""
 	for word := range strings.FieldsSeq(text) {
-		if last != "" && utf8.RuneCountInString(last)+1+utf8.RuneCountInString(word) <= width {
+		word = harmless(word) // which takes more room
+		if last != "" && runewidth.StringWidth(last)+1+runewidth.StringWidth(word) <= width {
 			last += " " + word
 			continue
 		}
 		if last != "" {
 			lines = append(lines, last)
 		}
-		runes := []rune(word)
-		for ; len(runes) > width; runes = runes[width:] {
-			lines = append(lines, string(runes[:width]))
+		for runewidth.StringWidth(word) > width {
+			part := runewidth.Truncate(word, width, "")
+			lines, word = append(lines, part), word[len(part):]
 		}
-		last = string(runes)
+		last = word
 	}
 	return append(lines, last)
 }

@@ -21,6 +21,8 @@ type planReport struct {
 	Waves        []plannedWave `json:"waves,omitempty"`
 	Survey       runner.Survey `json:"survey"`
 	Plan         planFile      `json:"plan"`
+
+	width int // of the page; 0 for that of every terminal
 }
 
 func (s *session) report(k planFile, list *input.List, p plan) planReport {

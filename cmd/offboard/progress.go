@@ -14,10 +14,7 @@ import (
 	"offboard/runner"
 )
 
-// progressEvery is how often a run says how far it is.
-const progressEvery = 30 * time.Second
-
-// progress turns the runner's events into log lines.
+// progress turns the runner's events into log lines, and counts along.
 type progress struct {
 	log      zerolog.Logger
 	limiter  *limiter.Limiter
@@ -27,40 +24,30 @@ type progress struct {
 	mu     sync.Mutex
 	counts map[journal.State]int
 	wait   waitingFor // the last that was begun
+	steps  *steps     // nil: nobody waits for them
 }
 
-// start counts from where the campaign stands and logs progress until stop is
+// start counts from where the campaign stands and shows progress until stop is
 // called.
-func (p *progress) start(ctx context.Context) (stop func(), err error) {
+func (s *session) start(ctx context.Context, p *progress) (stop func(), err error) {
+	if err := p.count(); err != nil {
+		return nil, err
+	}
+	p.line("started")
+	return s.showProgress(ctx, p, work{verb: "sent", left: journal.Planned, line: p.line}), nil
+}
+
+// count begins with how the campaign stands.
+func (p *progress) count() error {
 	counts, err := p.campaign.Counts()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	p.counts = map[journal.State]int{}
 	for _, s := range journal.States() {
 		p.counts[s] = counts.Of(s)
 	}
-	p.line("started")
-	return p.tick(ctx, p.line), nil
-}
-
-// tick logs how far it is until stop is called.
-func (p *progress) tick(ctx context.Context, line func(message string)) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var done sync.WaitGroup
-	done.Go(func() {
-		tick := time.NewTicker(progressEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				line("progress")
-			}
-		}
-	})
-	return func() { cancel(); done.Wait() }
+	return nil
 }
 
 // undoLine is line while a campaign is being taken back.
@@ -97,6 +84,7 @@ func (p *progress) move(from, to journal.State) {
 	defer p.mu.Unlock()
 	p.counts[from]--
 	p.counts[to]++
+	p.steps.left(p.counts)
 }
 
 // waits notes what is waited for from now on.

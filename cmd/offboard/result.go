@@ -225,7 +225,26 @@ func nextStep(r result, c stateCounts, resume string) string {
 	if c.Of(journal.Rejected) > 0 {
 		steps = append(steps, "the reasons: "+commandLine(append([]string{"offboard", "status", "--verbose", "--campaign", r.Campaign, "--journal", r.Journal}, r.config...)...))
 	}
+	if again := r.retryCommand(c); again != "" {
+		steps = append(steps, "when what keeps them is mended, they are sent again by: "+again)
+	}
 	return strings.Join(steps, "; ")
+}
+
+// retryCommand is the command line that sends again what ended badly; "" if nothing
+// did. What was cancelled was not meant to be sent.
+func (r result) retryCommand(c stateCounts) string {
+	var ends []string
+	for _, state := range []journal.State{journal.Rejected, journal.Failed, journal.TimedOut} {
+		if c.Of(state) > 0 {
+			ends = append(ends, state.String())
+		}
+	}
+	if len(ends) == 0 {
+		return ""
+	}
+	args := []string{"offboard", "run", "--retry", strings.Join(ends, ","), "--retry-of", r.Campaign, "--journal", r.Journal, "--tenant", r.TenantID}
+	return commandLine(append(args, r.where...)...)
 }
 
 // command is the command line of a command that goes on with the campaign.

@@ -17,9 +17,10 @@ import (
 
 // app is what the commands share.
 type app struct {
-	env environment // its streams are screened
-	raw environment // for what has to arrive byte for byte
-	log zerolog.Logger
+	env  environment // its streams are screened
+	raw  environment // for what has to arrive byte for byte
+	foot *footer     // of the terminal that reads stderr
+	log  zerolog.Logger
 
 	logFormat, logLevel, logFile string
 
@@ -34,8 +35,9 @@ type app struct {
 
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, env environment) (code exitCode) {
-	env.stderr = zerolog.SyncWriter(env.stderr) // a question is put while progress is logged
-	a := &app{env: env.screened(), raw: env, log: newLogger(env, "auto", zerolog.InfoLevel)}
+	foot := &footer{w: env.stderr, size: env.size}
+	env.stderr = foot // a question is put while progress is logged
+	a := &app{env: env.screened(), raw: env, foot: foot, log: newLogger(env, "auto", zerolog.InfoLevel)}
 	defer func() { a.metrics.end(code) }()
 	defer func() {
 		if value := recover(); value != nil {

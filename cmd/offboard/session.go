@@ -23,6 +23,7 @@ type campaignFlags struct {
 	budgetFlags
 	journalFlags
 	outputFlag
+	progressFlags
 }
 
 func (f *campaignFlags) bind(fs *pflag.FlagSet) {
@@ -32,10 +33,11 @@ func (f *campaignFlags) bind(fs *pflag.FlagSet) {
 	f.budgetFlags.bind(fs)
 	f.journalFlags.bind(fs)
 	f.outputFlag.bind(fs)
+	f.progressFlags.bind(fs)
 }
 
 func (f *campaignFlags) validate() error {
-	return errors.Join(f.validateConnection(), f.workFlags.validate(), f.budgetFlags.validate(), f.outputFlag.validate())
+	return errors.Join(f.validateConnection(), f.workFlags.validate(), f.budgetFlags.validate(), f.outputFlag.validate(), f.progressFlags.validate())
 }
 
 // bindReading is bind for the commands that send nothing, validateReading is

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -157,7 +157,7 @@ func (a *app) statusOf(j *journal.Journal, c *journal.Campaign, f *statusFlags) 
 
 // listUnsettled prints the machines that somebody may have to look at.
 func (a *app) listUnsettled(c *journal.Campaign) error {
-	w := tabwriter.NewWriter(a.env.stdout, 0, 4, 2, ' ', 0)
+	all := a.table()
 	for e, err := range c.Entries() {
 		if err != nil {
 			return err
@@ -175,9 +175,7 @@ func (a *app) listUnsettled(c *journal.Campaign) error {
 		if e.Cancel != nil {
 			why = strings.TrimPrefix(why, `""`) + cancelWords(e.Cancel)
 		}
-		if _, err := fmt.Fprintf(w, "%s\t%q\t%s\t%s\t%s\n", e.MachineID, e.Name, e.State, e.Updated.UTC().Format(time.RFC3339), why); err != nil {
-			return err
-		}
+		all.row(e.MachineID, strconv.Quote(e.Name), e.State.String(), e.Updated.UTC().Format(time.RFC3339), why)
 	}
-	return w.Flush()
+	return all.flush()
 }

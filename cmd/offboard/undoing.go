@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"offboard/journal"
@@ -47,13 +45,14 @@ func newUndoing(s *session, c *journal.Campaign, f *cancelFlags) *undoing {
 	}
 }
 
-// watch logs how far it is until stop is called.
+// watch shows how far it is until stop is called.
 func (u *undoing) watch(ctx context.Context, calls *limiter.Limiter) (stop func()) {
 	p := u.progress
 	p.limiter = calls
 	p.counts[journal.Accepted] = len(u.Machines) - u.count(runner.CancelInDoubt) - u.count(runner.CancelNotOurs)
 	p.undoLine("started")
-	return p.tick(ctx, p.undoLine)
+	u.session.live.follows(p)
+	return u.session.showProgress(ctx, p, work{verb: "cancelled", left: journal.Accepted, quota: calls, line: p.undoLine})
 }
 
 func (u *undoing) count(r runner.CancelResult) int {
@@ -140,7 +139,7 @@ func (u *undoing) write(f *cancelFlags) error {
 	if f.output == "json" {
 		return writeJSON(out, u)
 	}
-	if err := u.list(out, f.verbose); err != nil {
+	if err := u.list(u.session.app.table(), f.verbose); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintln(out, u.words()); err != nil {
@@ -149,21 +148,18 @@ func (u *undoing) write(f *cancelFlags) error {
 	return writeChain(out, f.output, u.Chain)
 }
 
-func (u *undoing) list(out io.Writer, all bool) error {
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+func (u *undoing) list(machines *table, all bool) error {
 	for _, m := range u.Machines {
 		if !all && (m.Result == runner.CancelDone || m.Result == runner.CancelNotOurs) {
 			continue
 		}
-		line := fmt.Sprintf("%s\t%q\t%s\t%q", m.MachineID, m.Name, m.Result, m.Status)
+		cells := []string{m.MachineID, strconv.Quote(m.Name), string(m.Result), strconv.Quote(m.Status)}
 		if m.Failure != nil {
-			line += fmt.Sprintf("\t%d %s %q", m.Failure.HTTPStatus, m.Failure.Code, m.Failure.Message)
+			cells = append(cells, fmt.Sprintf("%d %s %q", m.Failure.HTTPStatus, m.Failure.Code, m.Failure.Message))
 		}
-		if _, err := fmt.Fprintln(w, line); err != nil {
-			return err
-		}
+		machines.row(cells...)
 	}
-	return w.Flush()
+	return machines.flush()
 }
 
 // outcome counts the machines out, and never reads as done where it is not.

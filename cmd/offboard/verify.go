@@ -3,9 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,7 +69,7 @@ func (a *app) verify(cmd *cobra.Command, f *verifyFlags) error {
 	if f.output == "json" {
 		err = json.NewEncoder(a.env.stdout).Encode(v)
 	} else {
-		err = v.write(a.env.stdout, f.verbose)
+		err = v.write(a.table(), f.verbose)
 	}
 	if err != nil {
 		return err
@@ -122,8 +121,7 @@ func newVerification(campaign, path string, machines []runner.Verified) verifica
 	return v
 }
 
-func (v verification) write(out io.Writer, all bool) error {
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+func (v verification) write(machines *table, all bool) error {
 	for _, m := range v.Machines {
 		if m.Good() && !all {
 			continue
@@ -132,18 +130,16 @@ func (v verification) write(out io.Writer, all bool) error {
 		if !m.LastSeen.IsZero() {
 			seen = "last seen " + m.LastSeen.UTC().Format(time.RFC3339)
 		}
-		line := fmt.Sprintf("%s\t%q\t%s\toffboarded %s\t%s", m.MachineID, m.Name, m.Finding, m.Offboarded.UTC().Format(time.RFC3339), seen)
+		cells := []string{m.MachineID, strconv.Quote(m.Name), string(m.Finding), "offboarded " + m.Offboarded.UTC().Format(time.RFC3339), seen}
 		if m.State == journal.Cancelled {
-			line += "\tcancelled"
+			cells = append(cells, "cancelled")
 		}
 		if m.NewID != "" {
-			line += "\tnow " + m.NewID
+			cells = append(cells, "now "+m.NewID)
 		}
-		if _, err := fmt.Fprintln(w, line); err != nil {
-			return err
-		}
+		machines.row(cells...)
 	}
-	if err := w.Flush(); err != nil {
+	if err := machines.flush(); err != nil {
 		return err
 	}
 	var parts []string
@@ -155,6 +151,6 @@ func (v verification) write(out io.Writer, all bool) error {
 	if len(parts) == 0 {
 		parts = []string{"none was sent"}
 	}
-	_, err := fmt.Fprintf(out, "Campaign %s, %s that were sent: %s.\n", v.Campaign, plural(len(v.Machines), "machine"), strings.Join(parts, "; "))
+	_, err := fmt.Fprintf(machines.w, "Campaign %s, %s that were sent: %s.\n", v.Campaign, plural(len(v.Machines), "machine"), strings.Join(parts, "; "))
 	return err
 }
