@@ -63,6 +63,49 @@ func TestBars(t *testing.T) {
 	golden(t, "bars.txt", b.String())
 }
 
+// TestNarrowTables: on a terminal of 40 columns no line of a table is wider, and no
+// word of what is told of a machine is lost.
+func TestNarrowTables(t *testing.T) {
+	t.Parallel()
+	id, reason := strings.Repeat("a", 40), strings.Repeat("a long reason 漢字 ", 20)+"END"
+	for name, write := range map[string]func(*strings.Builder, int) error{
+		"table": func(b *strings.Builder, width int) error {
+			machines := &table{w: b, width: width}
+			machines.row(id, "name", "rejected", reason)
+			machines.row(strings.Repeat("b", 40), "", "in_doubt", "END")
+			return machines.flush()
+		},
+		"campaigns": func(b *strings.Builder, width int) error {
+			r := campaignsResult{Campaigns: []campaignResult{{Campaign: strings.Repeat("c", 60), Ticket: strings.Repeat("T", 60), Comment: reason}}}
+			return r.write(b, width)
+		},
+		"plan": func(b *strings.Builder, width int) error {
+			k := somePlan()
+			k.Comment = reason
+			return planReport{Plan: k, width: width}.write(b, "text", false)
+		},
+	} {
+		var b strings.Builder
+		if err := write(&b, 40); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.SplitSeq(b.String(), "\n") {
+			if n := runewidth.StringWidth(line); n > 40 {
+				t.Errorf("%s: %d columns: %s", name, n, line)
+			}
+		}
+		if name != "campaigns" && (!strings.Contains(b.String(), "END") || strings.Count(b.String(), "漢字") != 20) {
+			t.Errorf("%s: %s", name, b.String())
+		}
+	}
+	var plain strings.Builder
+	wide := &table{w: &plain}
+	wide.row(id, reason)
+	if err := wide.flush(); err != nil || plain.String() != id+"  "+reason+"\n" {
+		t.Errorf("%v: %s", err, &plain)
+	}
+}
+
 // golden compares a text with the file that was looked at last.
 func golden(t *testing.T, name, got string) {
 	t.Helper()

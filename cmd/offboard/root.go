@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"offboard/input"
 	"offboard/runner"
 )
 
@@ -20,6 +21,7 @@ type app struct {
 	env  environment // its streams are screened
 	raw  environment // for what has to arrive byte for byte
 	foot *footer     // of the terminal that reads stderr
+	args []string    // the command was called with
 	log  zerolog.Logger
 
 	logFormat, logLevel, logFile string
@@ -37,7 +39,7 @@ type app struct {
 func run(ctx context.Context, args []string, env environment) (code exitCode) {
 	foot := &footer{w: env.stderr, size: env.size}
 	env.stderr = foot // a question is put while progress is logged
-	a := &app{env: env.screened(), raw: env, foot: foot, log: newLogger(env, "auto", zerolog.InfoLevel)}
+	a := &app{env: env.screened(), raw: env, foot: foot, args: args, log: newLogger(env, "auto", zerolog.InfoLevel)}
 	defer func() { a.metrics.end(code) }()
 	defer func() {
 		if value := recover(); value != nil {
@@ -71,10 +73,19 @@ func (a *app) complain(err error) {
 		return
 	}
 	event := a.log.Error().Int("exit_code", int(codeOf(err)))
-	if hint := cmp.Or(hintOf(err), a.config.blame(text)); hint != "" {
+	if hint := cmp.Or(hintOf(err), a.badRowsHint(err)); hint != "" {
 		event = event.Str("hint", hint)
 	}
 	event.Msg(text)
+}
+
+// badRowsHint is the command that goes on without the rows that were refused.
+func (a *app) badRowsHint(err error) string {
+	if bad := new(input.BadRowsError); !errors.As(err, &bad) {
+		return ""
+	}
+	again := slices.Concat([]string{"offboard"}, a.args, []string{"--on-bad-row", "skip"})
+	return "correct the rows, or leave them out and count them: " + commandLine(again...)
 }
 
 func (a *app) rootCommand() *cobra.Command {
