@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 )
 
@@ -65,6 +68,7 @@ func TestBarsOnARealTerminal(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	stands(t, cmd.Process.Pid)
 	if _, err := io.WriteString(tty.program, "$ fg\n"); err != nil { // what a shell would show
 		t.Fatal(err)
 	}
@@ -85,6 +89,23 @@ func TestBarsOnARealTerminal(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 	r.offboardedOnce(machines)
+}
+
+// stands returns once a process that was told to stand still does.
+func stands(t *testing.T, pid int) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(60 * time.Second); ; {
+		if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err != nil || bytes.Contains(stat, []byte(") T ")) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it goes on")
+		}
+	}
 }
 
 // TestBarsInterrupted: the bars are gone before the command that goes on is printed.

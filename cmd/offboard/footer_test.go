@@ -28,6 +28,7 @@ type viewer struct {
 }
 
 func newViewer(t *testing.T, width, height int) *viewer {
+	t.Helper()
 	return &viewer{t: t, width: width, height: height, lines: [][]rune{nil}}
 }
 

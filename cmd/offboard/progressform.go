@@ -80,7 +80,7 @@ func (s *session) advance(p *progress, w work) (advance, error) {
 	if err != nil {
 		return advance{}, err
 	}
-	st := advance{result: told.(result), verb: w.verb, at: time.Now()} //nolint:forcetypeassert // so it is
+	st := advance{result: told.(result), verb: w.verb, at: time.Now()}
 	st.done, st.of = p.share(w.left)
 	if w.quota != nil {
 		st.Running.measure(w.quota, st.of-st.done)
