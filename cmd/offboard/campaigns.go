@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -77,7 +76,7 @@ func (a *app) campaigns(ctx context.Context, f *campaignsFlags) error {
 	if f.output == "json" {
 		return writeJSON(a.env.stdout, r)
 	}
-	return r.write(a.env.stdout, cmp.Or(a.width(), unbounded))
+	return r.write(a.env.stdout, cmp.Or(a.width(), terminalWidth))
 }
 
 // askCampaigns asks the run that holds the journal, and reads the journal when
@@ -128,11 +127,8 @@ func campaignsOf(j *journal.Journal) (campaignsResult, error) {
 	return all, nil
 }
 
-const (
-	// terminalWidth is what every terminal shows in one line.
-	terminalWidth = 80
-	unbounded     = math.MaxInt
-)
+// terminalWidth is what every terminal shows in one line.
+const terminalWidth = 80
 
 // write shows two lines a campaign under a heading for each ticket, none of them
 // wider than width.
