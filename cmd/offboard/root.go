@@ -73,7 +73,7 @@ func (a *app) complain(err error) {
 		return
 	}
 	event := a.log.Error().Int("exit_code", int(codeOf(err)))
-	if hint := cmp.Or(hintOf(err), a.badRowsHint(err)); hint != "" {
+	if hint := cmp.Or(hintOf(err), a.badRowsHint(err), a.config.blame(text)); hint != "" {
 		event = event.Str("hint", hint)
 	}
 	event.Msg(text)
