@@ -1,8 +1,12 @@
 package journal_test
 
 import (
+	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"offboard/journal"
 )
@@ -65,7 +69,7 @@ func TestCalls(t *testing.T) {
 
 func compareCalls(t *testing.T, j *journal.Journal, since time.Time, want map[uint64]journal.Call) {
 	t.Helper()
-	got, err := j.Calls(since)
+	got, err := j.Calls(since, journal.Chain{})
 	must(t, err)
 	if len(got) != len(want) {
 		t.Errorf("%d calls since %v, want %d", len(got), since, len(want))
@@ -104,7 +108,7 @@ func TestRecover(t *testing.T) {
 	if again, err := j.Recover(); err != nil || len(again) != 0 {
 		t.Errorf("second recovery: %v, %v", again, err)
 	}
-	calls, err := j.Calls(now.Now().Add(-time.Minute))
+	calls, err := j.Calls(now.Now().Add(-time.Minute), journal.Chain{})
 	must(t, err)
 	unanswered := 0
 	for _, call := range calls {
@@ -115,4 +119,109 @@ func TestRecover(t *testing.T) {
 	if len(calls) != 4 || unanswered != 3 {
 		t.Errorf("calls %+v", calls)
 	}
+}
+
+// TestCallsAreThoseOfTheLog holds what is read backwards, from any moment on and
+// after any state of the log, against the whole log read forwards.
+func TestCallsAreThoseOfTheLog(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cases := 0
+	rapid.Check(t, func(t *rapid.T) {
+		cases++
+		now := newClock()
+		j, err := journal.Open(filepath.Join(dir, fmt.Sprint(cases)), contoso, journal.Options{Now: now.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer j.Close()
+		states := callAtRandom(t, j, now)
+		after := rapid.SampledFrom(states).Draw(t, "after")
+		since := newClock().Now().Add(time.Duration(rapid.IntRange(-1, 40).Draw(t, "since")) * time.Minute)
+		want := callsForwards(t, j, since, after)
+		got, err := j.Calls(since, after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, call := range got {
+			if want[call.Token] != call {
+				t.Errorf("call %+v, want %+v", call, want[call.Token])
+			}
+			delete(want, call.Token)
+		}
+		if len(want) > 0 {
+			t.Errorf("missing %+v", want)
+		}
+	})
+}
+
+// callAtRandom makes some calls and returns the states that the log was in, and some
+// that it never was in.
+func callAtRandom(t *rapid.T, j *journal.Journal, now *clock) []journal.Chain {
+	c, err := j.StartCampaign(journal.Info{Name: "spring"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Enlist(enlistment(machines(4))); err != nil {
+		t.Fatal(err)
+	}
+	states := []journal.Chain{{}, {Length: 2, Head: "ff"}, {Length: 1 << 40}}
+	token := uint64(0)
+	for range rapid.IntRange(0, 12).Draw(t, "steps") {
+		machine := id(rapid.IntRange(0, 3).Draw(t, "machine"))
+		token++
+		if _, err := c.Begin(machine, token); err != nil { // it is under way
+			_ = rapid.SampledFrom([]func() error{ // refused once it has ended
+				func() error { return c.Accept(machine, pending("a"), journal.Ours) },
+				func() error { return c.Doubt(machine, journal.Failure{Reason: journal.ReasonUnknown}) },
+				func() error {
+					return c.Release(machine, journal.Failure{Reason: journal.ReasonThrottled, HTTPStatus: 429})
+				},
+				func() error {
+					return c.Release(machine, journal.Failure{Reason: journal.ReasonTokenRefused, HTTPStatus: 401})
+				},
+				func() error { return c.Release(machine, journal.Failure{Reason: journal.ReasonAbsent}) },
+			}).Draw(t, "outcome")()
+		}
+		now.advance(time.Duration(rapid.IntRange(0, 180).Draw(t, "seconds")) * time.Second)
+		state, err := j.Chain()
+		if err != nil {
+			t.Fatal(err)
+		}
+		states = append(states, state)
+	}
+	return states
+}
+
+func callsForwards(t *rapid.T, j *journal.Journal, since time.Time, after journal.Chain) map[uint64]journal.Call {
+	if len(after.Head) != 64 {
+		after = journal.Chain{} // the log never was in it
+	}
+	calls, open := map[uint64]journal.Call{}, map[string]uint64{}
+	for e, err := range j.Events() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, under := open[e.MachineID]
+		delete(open, e.MachineID)
+		switch call := calls[token]; {
+		case e.Kind == journal.KindIntent:
+			open[e.MachineID] = e.Token
+			if e.Seq > after.Length && !e.Time.Before(since.Add(-10*time.Minute)) {
+				calls[e.Token] = journal.Call{Token: e.Token, Sent: e.Time}
+			}
+		case !under || call.Token == 0:
+		case e.Uncounted():
+			delete(calls, token)
+		case e.Kind == journal.KindAccepted, e.Failure != nil && e.Failure.HTTPStatus != 0:
+			call.Answered = e.Time
+			calls[token] = call
+		}
+	}
+	for token, call := range calls {
+		if call.Sent.Before(since) && call.Answered.Before(since) {
+			delete(calls, token)
+		}
+	}
+	return calls
 }

@@ -159,7 +159,7 @@ func TestCancelCalls(t *testing.T) {
 			t.Errorf("call %+v, want %+v", call, want[call.Token])
 		}
 	}
-	if calls, err := j.Calls(since); err != nil || len(calls) != 6 {
+	if calls, err := j.Calls(since, journal.Chain{}); err != nil || len(calls) != 6 {
 		t.Errorf("%d calls to offboard, %v", len(calls), err)
 	}
 }

@@ -69,19 +69,28 @@ const longestCall = 10 * time.Minute
 // reached the service, or may have: not those that it throttled, nor those of
 // which nothing was sent. They come in no particular order. It is what a
 // limiter's lost ledger is rebuilt from.
-func (j *Journal) Calls(since time.Time) ([]Call, error) { return j.calls(KindIntent, since) }
+//
+// What the log held already when it was in the state after is left aside; a state
+// that this log never was in, such as the zero Chain, is as none.
+func (j *Journal) Calls(since time.Time, after Chain) ([]Call, error) {
+	return j.calls(KindIntent, since, after)
+}
 
 // CancelCalls is [Journal.Calls] for the requests to cancel.
 func (j *Journal) CancelCalls(since time.Time) ([]Call, error) {
-	return j.calls(KindCancelling, since)
+	return j.calls(KindCancelling, since, Chain{})
 }
 
-func (j *Journal) calls(intent Kind, since time.Time) ([]Call, error) {
+func (j *Journal) calls(intent Kind, since time.Time, after Chain) ([]Call, error) {
 	c := calls{intent: intent, since: since, outcomes: map[string]Event{}}
 	err := j.view("read calls", func(tx *bolt.Tx) error {
+		end, err := placeIn(tx.Bucket(eventBucket), after)
+		if err != nil {
+			return err
+		}
 		var last []byte
 		cursor := tx.Bucket(eventBucket).Cursor()
-		for key, value := cursor.Last(); key != nil; key, value = cursor.Prev() {
+		for key, value := cursor.Last(); key != nil && !bytes.Equal(key, end); key, value = cursor.Prev() {
 			if last != nil && bytes.Compare(key, last) >= 0 {
 				return fmt.Errorf("%w: event key %x out of order", ErrDamaged, key)
 			}
@@ -98,6 +107,21 @@ func (j *Journal) calls(intent Kind, since time.Time) ([]Call, error) {
 		return nil
 	})
 	return c.found, err
+}
+
+// placeIn returns the key of the last event that the log had in a state; nil when it
+// never was in it.
+func placeIn(events *bolt.Bucket, c Chain) ([]byte, error) {
+	key := eventKey(c.Length)
+	value := events.Get(key)
+	if value == nil {
+		return nil, nil
+	}
+	e, err := decodeEvent(key, value)
+	if err != nil || e.hash.String() != c.Head {
+		return nil, err
+	}
+	return key, nil
 }
 
 // calls pairs intents with their outcomes while the log is read backwards.

@@ -182,7 +182,7 @@ func TestLeaverInEvents(t *testing.T) {
 	if e := entry(t, c, id(0)); e.Failure == nil || e.Failure.Message != "not in the portal" {
 		t.Errorf("the verdict's words are lost: %+v", e)
 	}
-	calls, err := j.Calls(time.Time{})
+	calls, err := j.Calls(time.Time{}, journal.Chain{})
 	if err != nil || len(calls) != 1 {
 		t.Errorf("calls %+v, %v", calls, err)
 	}

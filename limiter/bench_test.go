@@ -66,7 +66,7 @@ func BenchmarkShared(b *testing.B) {
 		recent[i] = Call{ID: newID(), Sent: now, Answered: now}
 	}
 	path := filepath.Join(b.TempDir(), "ledger")
-	first, err := OpenLedger(path, recent)
+	first, err := OpenLedger(path, known(recent...))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 	path := filepath.Join(b.TempDir(), "ledger")
 	for b.Loop() {
-		g, err := OpenLedger(path, recent)
+		g, err := OpenLedger(path, known(recent...))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -128,7 +128,7 @@ func (w *world) start() (take func(context.Context) (ticket, error), crash func(
 	if !w.LoseFile {
 		recent = nil
 	}
-	g, err := OpenLedger(path, recent)
+	g, err := OpenLedger(path, known(recent...))
 	if err != nil {
 		w.t.Fatal(err)
 	}

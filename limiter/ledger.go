@@ -36,6 +36,7 @@ type Ledger struct {
 	deferred []func()       // what could not be recorded when it happened
 	reaped   int64          // when we last looked for dead processes
 	damage   Damage
+	opened   Mark // as this process has entered itself in the file
 	owned    bool // by a limiter
 	closed   bool
 }
@@ -62,6 +63,18 @@ type Damage struct {
 	// Slots is the number of calls that could not be read. Each counts as a call
 	// that was answered when the damage was found.
 	Slots int
+}
+
+// Recent returns what the caller's journal knows of the calls of the time that the
+// longest quota spans and that a ledger which has the mark may lack. Of the zero Mark
+// that is all of them.
+type Recent func(Mark) ([]Call, error)
+
+func (r Recent) since(m Mark) ([]Call, error) {
+	if r == nil {
+		return nil, nil
+	}
+	return r(m)
 }
 
 // MemoryLedger returns a ledger without a file, for a single process that is to

@@ -14,21 +14,21 @@ import (
 // that it lies in, readable by the user alone. Other processes may have it open.
 // Beside it are a lock file and one for each process that has it open.
 //
-// Calls that were in flight in a process that has died are given up now. The
-// recent calls are what the caller's journal knows of the time that the longest
-// quota spans; those that the ledger does not know are added: all of them if it
-// is missing, the last few if a power cut took them. One without an answer
-// counts as given up now, one from the future as answered now.
+// Calls that were in flight in a process that has died are given up now. Recent
+// tells what the caller's journal knows of the time that the longest quota spans
+// and the ledger may lack; nil: nothing. Those that the ledger does not know are
+// added: all of them if it is missing, the last few if a power cut took them. One
+// without an answer counts as given up now, one from the future as answered now.
 //
 // A file that is not a ledger, or is damaged beyond reading, is begun anew, and
 // [Ledger.Damage] says so. Errors are of type *[Error] and wrap [ErrVersion],
-// [ErrBusy] or what the file system says.
-func OpenLedger(path string, recent []Call) (*Ledger, error) {
+// [ErrBusy], what the file system says or what recent does.
+func OpenLedger(path string, recent Recent) (*Ledger, error) {
 	return openLedger(path, recent, 0)
 }
 
 // openLedger is OpenLedger with a wall clock that is wrong by so much.
-func openLedger(path string, recent []Call, wrong time.Duration) (*Ledger, error) {
+func openLedger(path string, recent Recent, wrong time.Duration) (*Ledger, error) {
 	g := newLedger(path, wrong)
 	if err := g.open(recent); err != nil {
 		return nil, ledgerError("open ledger", path, err)
@@ -36,7 +36,7 @@ func openLedger(path string, recent []Call, wrong time.Duration) (*Ledger, error
 	return g, nil
 }
 
-func (g *Ledger) open(recent []Call) error {
+func (g *Ledger) open(recent Recent) error {
 	if err := os.MkdirAll(filepath.Dir(g.path), 0o700); err != nil {
 		return err
 	}
@@ -44,12 +44,21 @@ func (g *Ledger) open(recent []Call) error {
 	if err != nil {
 		return err
 	}
+	// Before the lock is taken: a journal may take its time.
+	found, err := markOf(file)
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	calls, err := recent.since(found)
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
 	g.lock = &fileLock{path: g.path + sessionSuffix}
 	if err := g.lockToOpen(); err != nil {
 		return errors.Join(err, file.Close(), g.lock.Close())
 	}
 	g.file = file
-	if err := g.begin(recent); err != nil {
+	if err := g.begin(found, calls, recent); err != nil {
 		return errors.Join(err, file.Close(), g.lock.Close())
 	}
 	return g.lock.Unlock()
@@ -67,7 +76,8 @@ func (g *Ledger) lockToOpen() error {
 }
 
 // begin reads the ledger, or makes a new one, and enters this process in it.
-func (g *Ledger) begin(recent []Call) error {
+// Calls are what is to be added to a ledger that had the mark.
+func (g *Ledger) begin(found Mark, calls []Call, recent Recent) error {
 	b, err := readAll(g.file)
 	if err != nil {
 		return err
@@ -76,6 +86,12 @@ func (g *Ledger) begin(recent []Call) error {
 	if err != nil {
 		return err
 	}
+	if found != (Mark{}) && !found.Precedes(g.mark()) {
+		// Somebody destroyed it just now.
+		if calls, err = recent.since(Mark{}); err != nil {
+			return err
+		}
+	}
 	if err := g.sweep(); err != nil {
 		return err
 	}
@@ -83,7 +99,7 @@ func (g *Ledger) begin(recent []Call) error {
 		return err
 	}
 	g.reap()
-	g.merge(recent)
+	g.merge(calls)
 	if fresh {
 		err = g.rewrite()
 	} else {
@@ -92,6 +108,7 @@ func (g *Ledger) begin(recent []Call) error {
 	if err != nil {
 		_, _ = g.alive.Unlock(), os.Remove(g.alive.Path())
 	}
+	g.opened = g.mark()
 	return err
 }
 
@@ -117,6 +134,9 @@ func (g *Ledger) adoptImage(b []byte) (fresh bool, err error) {
 // from it; then they are moved with it, since too late is safe and too early
 // is not.
 func (g *Ledger) merge(recent []Call) {
+	if len(recent) == 0 {
+		return
+	}
 	now := g.clock.now()
 	known := map[uint64]bool{}
 	for _, s := range g.slots {
@@ -142,17 +162,21 @@ func (g *Ledger) merge(recent []Call) {
 // nothing; a missing file is an empty ledger, and a damaged one is what is left
 // of it and the recent calls. [Limiter.Take] fails over it with [ErrReadOnly].
 // Errors are as those of [OpenLedger], without ErrBusy.
-func ReadLedger(path string, recent []Call) (*Ledger, error) {
+func ReadLedger(path string, recent Recent) (*Ledger, error) {
 	g := newLedger(path, 0)
 	g.readOnly = true
 	b, err := snapshot(path)
 	if err == nil {
 		_, err = g.adoptImage(b)
 	}
+	var calls []Call
+	if err == nil {
+		calls, err = recent.since(markIn(b, int64(len(b))))
+	}
 	if err != nil {
 		return nil, ledgerError("read ledger", path, err)
 	}
-	g.merge(recent)
+	g.merge(calls)
 	return g, nil
 }
 

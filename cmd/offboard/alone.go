@@ -21,12 +21,16 @@ func (f *quotaFlags) mayBeAlone() bool { return f.share < 1 }
 
 // beginAlone gives a limiter the recent calls instead of a ledger that cannot be
 // opened, or refuses to.
-func (s *session) beginAlone(c *limiter.Config, recent []limiter.Call, cause error) error {
+func (s *session) beginAlone(c *limiter.Config, recent limiter.Recent, cause error) error {
 	if !s.f.mayBeAlone() {
 		return fmt.Errorf("the quota ledger is not to be had: %w", cause)
 	}
+	calls, err := recent(limiter.Mark{})
+	if err != nil {
+		return err
+	}
 	s.warnAlone(cause)
-	c.Ledger = limiter.MemoryLedger(recent)
+	c.Ledger = limiter.MemoryLedger(calls)
 	return nil
 }
 

@@ -145,11 +145,11 @@ func onlyWave(c *journal.Campaign, wave int) (func(row int) bool, error) {
 
 // undo cancels what was agreed on, and reports, whatever ended it.
 func (s *session) undo(ctx context.Context, u *undoing, f *cancelFlags) error {
-	recent, err := s.journal.CancelCalls(time.Now().Add(-longestQuota))
-	if err != nil {
-		return err
+	recent := func(limiter.Mark) ([]limiter.Call, error) {
+		known, err := s.journal.CancelCalls(time.Now().Add(-longestQuota))
+		return limiterCalls(known), err
 	}
-	calls, err := s.openLimiter("cancel", limiterCalls(recent), limiter.OpenLedger)
+	calls, err := s.openLimiter("cancel", recent, limiter.OpenLedger)
 	if err != nil {
 		return err
 	}

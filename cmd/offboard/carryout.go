@@ -95,11 +95,15 @@ func begin(c *journal.Campaign, terms runTerms) (lastRun, error) {
 }
 
 func remember(c *journal.Campaign, last lastRun) error {
-	encoded, err := json.Marshal(last)
-	if err != nil {
+	return c.Update(func(i *journal.Info) (err error) {
+		if last.Ledger == nil { // what an earlier run has noted stays true
+			if last.Ledger, err = notedLedger(*i); err != nil {
+				return err
+			}
+		}
+		i.LastRun, err = json.Marshal(last)
 		return err
-	}
-	return c.Update(func(i *journal.Info) error { i.LastRun = encoded; return nil })
+	})
 }
 
 func (s *session) work(ctx context.Context, c *journal.Campaign) (runner.Summary, error) {
@@ -145,6 +149,7 @@ func (s *session) finish(c *journal.Campaign, last lastRun, resume string, cause
 	}
 	code := graver(codeOf(cause), campaignCode(counts))
 	last.EndedAt, last.ExitCode, last.ExitReason = time.Now().UTC(), code, code.reason()
+	last.Ledger = s.noteLedger(r.Chain)
 	if cause != nil {
 		last.ExitReason = cause.Error()
 	}

@@ -61,6 +61,7 @@ type lastRun struct {
 	ExitCode       exitCode    `json:"exit_code"`
 	ExitReason     string      `json:"exit_reason,omitempty"`
 	Terms          runTerms    `json:"terms"`
+	Ledger         *ledgerNote `json:"ledger,omitempty"` // as the run has left it; nil: not on the disk for certain
 }
 
 // resultOf describes a campaign as the journal has it.

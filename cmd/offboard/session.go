@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"github.com/spf13/pflag"
 	"io/fs"
 	"os"
-	"time"
-
-	"github.com/spf13/pflag"
 
 	"offboard/internal/failpoint"
 	"offboard/journal"
@@ -170,12 +168,8 @@ func (s *session) createJournal(o journal.Options) (err error) {
 
 // openCalls opens the quota of the offboard API. What the journal knows of the
 // last hour is merged in, so a ledger that was lost is made again.
-func (s *session) openCalls(open opener) error {
-	recent, err := s.recentCalls()
-	if err != nil {
-		return err
-	}
-	s.calls, err = s.openLimiter("offboard", recent, open)
+func (s *session) openCalls(open opener) (err error) {
+	s.calls, err = s.openLimiter("offboard", s.recentCalls, open)
 	return err
 }
 
@@ -189,24 +183,27 @@ func (s *session) openLists() (err error) {
 	if s.reading {
 		open = existingLedger
 	}
-	if s.lists, err = s.openLimiter("list", nil, open); err != nil {
+	if s.lists, err = s.openLimiter("list", unrecorded, open); err != nil {
 		return err
 	}
 	s.directory = runner.NewDirectory(s.client, s.lists, s.f.retryFor, (&progress{log: s.app.log, tell: func(e runner.Event) { s.live.event(e) }}).event)
 	return nil
 }
 
-func existingLedger(path string, recent []limiter.Call) (*limiter.Ledger, error) {
+func existingLedger(path string, recent limiter.Recent) (*limiter.Ledger, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // the limiter then counts in memory
 	}
 	return limiter.OpenLedger(path, recent)
 }
 
-// opener is [limiter.OpenLedger] or [limiter.ReadLedger].
-type opener func(path string, recent []limiter.Call) (*limiter.Ledger, error)
+// unrecorded is what the journal knows of the calls to list.
+func unrecorded(limiter.Mark) ([]limiter.Call, error) { return nil, nil }
 
-func (s *session) openLimiter(api string, recent []limiter.Call, open opener) (*limiter.Limiter, error) {
+// opener is [limiter.OpenLedger] or [limiter.ReadLedger].
+type opener func(path string, recent limiter.Recent) (*limiter.Ledger, error)
+
+func (s *session) openLimiter(api string, recent limiter.Recent, open opener) (*limiter.Limiter, error) {
 	config, err := s.f.limits()
 	if err != nil {
 		return nil, err
@@ -218,8 +215,18 @@ func (s *session) openLimiter(api string, recent []limiter.Call, open opener) (*
 	if s.f.mayBeAlone() {
 		config.Alone = s.warnAlone
 	}
-	if config.Ledger, err = open(path, recent); err != nil {
-		if err := s.beginAlone(&config, recent, err); err != nil {
+	var unread error
+	known := func(m limiter.Mark) ([]limiter.Call, error) {
+		calls, err := recent(m)
+		unread = err
+		return calls, err
+	}
+	config.Ledger, err = open(path, known)
+	switch {
+	case unread != nil:
+		return nil, unread // the journal's, and nothing that could be done without
+	case err != nil:
+		if err := s.beginAlone(&config, known, err); err != nil {
 			return nil, err
 		}
 	}
@@ -229,27 +236,6 @@ func (s *session) openLimiter(api string, recent []limiter.Call, open opener) (*
 		}
 	}
 	return limiter.New(config)
-}
-
-// recentCalls is what the journal knows of the calls that may still count
-// against the longest quota.
-func (s *session) recentCalls() ([]limiter.Call, error) {
-	if s.journal == nil {
-		return nil, nil
-	}
-	known, err := s.journal.Calls(time.Now().Add(-longestQuota))
-	return limiterCalls(known), err
-}
-
-// longestQuota is how long a call may count, with room to spare.
-const longestQuota = 2 * time.Hour
-
-func limiterCalls(known []journal.Call) []limiter.Call {
-	calls := make([]limiter.Call, len(known))
-	for i, c := range known {
-		calls[i] = limiter.Call{ID: c.Token, Sent: c.Sent, Answered: c.Answered}
-	}
-	return calls
 }
 
 // close releases everything; what was promised to be on disk is there already.
