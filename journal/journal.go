@@ -38,6 +38,7 @@ type Journal struct {
 	now      func() time.Time
 	operator string
 	identity fs.FileInfo // of the file that is open
+	ahead    sync.Once   // see readAll
 
 	mu        sync.RWMutex
 	campaigns map[uint32]*Campaign // written by the committer alone

@@ -3,6 +3,7 @@ package journal
 import (
 	"encoding/json"
 	"iter"
+	"os"
 	"slices"
 	"time"
 
@@ -178,10 +179,27 @@ func seen[T any](c *Campaign, states []State, read func(*Campaign, rawID, *sight
 	}
 }
 
+// readAll is to be called before all machines are read. Their order is not that of
+// the file's pages, of which the disk would be asked for one at a time; a file that
+// was not read lately is read as fast as the disk can once, in its own order.
+func (j *Journal) readAll() {
+	j.ahead.Do(func() {
+		f, err := os.Open(j.path)
+		if err != nil {
+			return // the reading itself says so if it matters
+		}
+		defer func() { _ = f.Close() }()
+		if info, err := f.Stat(); err == nil {
+			readAhead(f, info.Size())
+		}
+	})
+}
+
 // readMachines yields what read makes of every machine of the journal, but for
 // those of which it makes nothing.
 func readMachines[T any](j *Journal, op, campaign string, chunk int, read func(*group, *T) (bool, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
+		j.readAll()
 		var from rawID
 		var items []T
 		for more := true; more; {

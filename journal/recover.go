@@ -42,6 +42,7 @@ func (j *Journal) sending(op string) ([][]byte, error) {
 		if some, err := j.readSending(tx); err != nil || !some {
 			return err
 		}
+		j.readAll()
 		for g := range machineGroups(tx.Bucket(machineBucket), rawID{}, -1) {
 			if g.err != nil {
 				return g.err

@@ -39,6 +39,6 @@
 // (one second an hour is 277 parts per million), and a call that was given up
 // arrives within the late arrival or never. The ledger lies on a local file
 // system whose locks work, and nobody removes it or its lock files while it is
-// in use. It is never synced to the disk: what a power cut takes from it, the
-// caller hands to [OpenLedger] from its own journal.
+// in use. It is synced to the disk by [Limiter.Sync] alone: what a power cut
+// takes from it, the caller hands to [OpenLedger] from its own journal.
 package limiter

@@ -166,5 +166,14 @@ func (g *Ledger) rewrite() error {
 
 // readAll returns the file's bytes, as many as a ledger can have.
 func readAll(f *os.File) ([]byte, error) {
-	return io.ReadAll(io.NewSectionReader(f, 0, headerSize+maxSlots*slotSize))
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, min(info.Size(), headerSize+maxSlots*slotSize))
+	n, err := f.ReadAt(b, 0)
+	if errors.Is(err, io.EOF) {
+		err = nil // others may have shortened it meanwhile
+	}
+	return b[:n], err
 }

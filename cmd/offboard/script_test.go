@@ -223,6 +223,7 @@ var scrubbed = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`127\.0\.0\.1[:_]\d+`), "HOST"},
 	{regexp.MustCompile(`"token":"\d+"`), `"token":"TOKEN"`},
+	{regexp.MustCompile(`"mark":{"seq":"\d+"`), `"mark":{"seq":"SEQ"`},
 	{regexp.MustCompile(`\|[0-9a-f-]{36}\.`), "TARGET"},
 	{regexp.MustCompile(`"operator":"[^"]*"`), `"operator":"WHO"`},
 	{regexp.MustCompile(`"version":"[^"]*"`), `"version":"VERSION"`},
