@@ -77,7 +77,7 @@ func benchRead(b *testing.B, path string) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	kept := 0
-	for _, m := range l.Machines {
+	for m := range l.Machines.All() {
 		kept += len(m.ID) + len(m.Name)
 		for _, v := range m.Carried {
 			kept += len(v)

@@ -2,7 +2,6 @@ package input
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -68,12 +67,14 @@ func (c *collector) add(at *row, r *record, id *parsedID, carried []string) {
 		return
 	}
 	m.ID = id.text
-	m.Carried = c.keep(carried)
 	if !c.o.IncludeNotOnboarded && leftOut(at.onboarding) {
+		m.Carried = c.keep(carried)
 		c.list.NotOnboarded = append(c.list.NotOnboarded, m)
 		return
 	}
-	c.list.Machines = append(c.room(), m)
+	m.Carried = withoutEmpty(carried)
+	c.makeRoom()
+	c.list.Machines.Add(m)
 }
 
 func (c *collector) addUnresolved(at *row, m Machine, carried []string) {
@@ -100,29 +101,35 @@ func (c *collector) reject(at *row, reason string) {
 	c.rejects.add(at.line, at.column, reason)
 }
 
-// room returns the machines with room for one more, and makes room for their ids too.
+// makeRoom makes room for one more machine at least, and for its id.
 // Doubling would hold the list twice just when it is largest; the part of the file that was read tells how much room the rest needs.
-func (c *collector) room() []Machine {
+func (c *collector) makeRoom() {
 	const fewest = 1024 // below that the part read is mostly what was buffered ahead
-	have := c.list.Machines
-	if len(have) < cap(have) || len(have) < fewest || c.part <= 0 || c.part >= 1 {
-		return have
+	have := c.list.Machines.Len()
+	if have < cap(c.list.Machines.at) || have < fewest || c.part <= 0 || c.part >= 1 {
+		return
 	}
-	more := int(min(float64(len(have))*(1/c.part-1)*1.02, float64(len(have))*64)) + 64
+	more := int(min(float64(have)*(1/c.part-1)*1.02, float64(have)*64)) + 64
 	c.seen.grow(more)
-	return slices.Grow(have, more)
+	c.list.Machines.Grow(more)
+}
+
+// withoutEmpty returns values without the empty ones at the end.
+func withoutEmpty(values []string) []string {
+	for len(values) > 0 && values[len(values)-1] == "" {
+		values = values[:len(values)-1]
+	}
+	return values
 }
 
 // keep copies carried values into the arena, without the empty ones at the end.
 func (c *collector) keep(values []string) []string {
-	for len(values) > 0 && values[len(values)-1] == "" {
-		values = values[:len(values)-1]
-	}
+	values = withoutEmpty(values)
 	if len(values) == 0 {
 		return nil
 	}
 	if len(c.arena)+len(values) > cap(c.arena) {
-		c.arena = make([]string, 0, max(len(values), min(4096, 64+8*len(c.list.Machines))))
+		c.arena = make([]string, 0, max(len(values), min(4096, 64+8*c.list.Machines.Len())))
 	}
 	from := len(c.arena)
 	c.arena = append(c.arena, values...)

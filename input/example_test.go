@@ -19,7 +19,7 @@ pc-002;56f18844cec46b794bf3beae9e1cc08ca6babb22;Bob
 		fmt.Println(err)
 		return
 	}
-	for _, m := range l.Machines {
+	for m := range l.Machines.All() {
 		fmt.Println(m.ID, m.Name, l.Value(m, "owner"))
 	}
 	// Output:

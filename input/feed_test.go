@@ -33,8 +33,8 @@ func TestManyBatches(t *testing.T) {
 		text.WriteString(form.after)
 		var rejects bytes.Buffer
 		l := read(t, text.String(), input.Options{Format: format, SkipBadRows: true, Rejects: &rejects})
-		equal(t, format.String(), len(l.Machines), rows-rows/each)
-		for _, m := range l.Machines {
+		equal(t, format.String(), l.Machines.Len(), rows-rows/each)
+		for _, m := range all(l) {
 			i := m.Line - 2
 			if m.ID != fmt.Sprintf("%040x", i) || len(m.Carried) != 1 || strings.TrimLeft(m.Carried[0], "x") != fmt.Sprint(i) {
 				t.Fatalf("%v, line %d: %s carries %.20q", format, m.Line, m.ID, m.Carried)

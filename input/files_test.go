@@ -120,12 +120,12 @@ func TestFiles(t *testing.T) {
 			equal(t, "hash", l.SHA256, hex.EncodeToString(sum[:]))
 			equal(t, "format", l.Format, want.format)
 			equal(t, "portal", l.Portal, want.portal)
-			equal(t, "machines", show(l.Machines), want.machines)
+			equal(t, "machines", show(all(l)), want.machines)
 			equal(t, "unresolved", show(l.Unresolved), want.unresolved)
 			equal(t, "not onboarded", show(l.NotOnboarded), want.left)
 			equal(t, "duplicates", l.Duplicates, want.duplicates)
 			equal(t, "columns", strings.Join(l.Columns, "|"), want.columns)
-			equal(t, "values", strings.Join(l.Machines[0].Carried, "|"), want.values)
+			equal(t, "values", strings.Join(l.Machines.At(0).Carried, "|"), want.values)
 		})
 	}
 }
@@ -141,7 +141,7 @@ func TestSameIDs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, name, l.Machines[0].ID, firstID)
+		equal(t, name, l.Machines.At(0).ID, firstID)
 	}
 }
 
@@ -179,6 +179,8 @@ func TestBadRows(t *testing.T) {
 		t.Errorf("skipped %v, refused %v", l.Bad, bad.Rows)
 	}
 }
+
+func all(l *input.List) []input.Machine { return slices.Collect(l.Machines.All()) }
 
 // show writes machines as line:name, or the Entra device id of one without a name, and (comment).
 func show(machines []input.Machine) string {

@@ -16,7 +16,7 @@ var validID = regexp.MustCompile(`^[0-9a-f]{40}$`)
 // checkList checks what every list promises.
 func checkList(t *testing.T, l *input.List) {
 	t.Helper()
-	sum := len(l.Machines) + len(l.Unresolved) + len(l.NotOnboarded) + l.Duplicates + l.BadRows
+	sum := l.Machines.Len() + len(l.Unresolved) + len(l.NotOnboarded) + l.Duplicates + l.BadRows
 	if sum != l.Rows {
 		t.Errorf("%d rows are accounted for of %d", sum, l.Rows)
 	}
@@ -24,7 +24,7 @@ func checkList(t *testing.T, l *input.List) {
 		t.Errorf("%d of %d bad rows are shown", len(l.Bad), l.BadRows)
 	}
 	seen := map[string]bool{}
-	for _, m := range l.Machines {
+	for m := range l.Machines.All() {
 		if !validID.MatchString(m.ID) || seen[m.ID] {
 			t.Errorf("id %q is wrong or seen before", m.ID)
 		}
@@ -42,7 +42,7 @@ func checkList(t *testing.T, l *input.List) {
 		}
 		names[name] = true
 	}
-	for _, machines := range [][]input.Machine{l.Machines, l.Unresolved, l.NotOnboarded} {
+	for _, machines := range [][]input.Machine{all(l), l.Unresolved, l.NotOnboarded} {
 		for _, m := range machines {
 			if len(m.Carried) > len(l.Columns) {
 				t.Errorf("line %d carries %d values of %d columns", m.Line, len(m.Carried), len(l.Columns))
@@ -55,7 +55,7 @@ func checkList(t *testing.T, l *input.List) {
 func checkLines(t *testing.T, l *input.List, text []byte) {
 	t.Helper()
 	last := bytes.Count(text, []byte{'\n'}) + 1
-	for _, machines := range [][]input.Machine{l.Machines, l.Unresolved, l.NotOnboarded} {
+	for _, machines := range [][]input.Machine{all(l), l.Unresolved, l.NotOnboarded} {
 		for _, m := range machines {
 			if m.Line < 1 || m.Line > last {
 				t.Errorf("line %d of %d", m.Line, last)

@@ -127,7 +127,7 @@ func TestPacked(t *testing.T) {
 			t.Errorf("got %v, want %s", err, name)
 		}
 	}
-	equal(t, "a name that begins like one", len(read(t, "PK\x03,id\n,"+firstID+"\n", input.Options{}).Machines), 1)
+	equal(t, "a name that begins like one", read(t, "PK\x03,id\n,"+firstID+"\n", input.Options{}).Machines.Len(), 1)
 }
 
 func keys(n int) string {
@@ -160,7 +160,7 @@ func TestSmallReads(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		equal(t, name, show(l.Machines), show(whole.Machines))
+		equal(t, name, show(all(l)), show(all(whole)))
 		equal(t, name, l.SHA256, whole.SHA256)
 	}
 }

@@ -86,7 +86,7 @@ type List struct {
 	// them, except that a repeated one gets a number ("owner (2)") and one without a name is called "column 7".
 	Columns []string
 	// Machines holds one machine per id, in the order of the list; the first row of an id wins.
-	Machines []Machine
+	Machines Machines
 	// Unresolved holds the rows without an id, when Options.Resolve is set.
 	Unresolved []Machine
 	// NotOnboarded holds the machines that were left out since the list gives them a status other than Onboarded.

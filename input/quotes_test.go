@@ -118,14 +118,14 @@ func TestHonestLineBreaks(t *testing.T) {
 			"name,os,notes": "pc,11," + cell,
 		} {
 			l := read(t, header+"\n"+row+"\n", input.Options{Format: input.CSV, Resolve: true})
-			if len(l.Machines)+len(l.Unresolved) != 1 {
+			if l.Machines.Len()+len(l.Unresolved) != 1 {
 				t.Errorf("%s %q: %+v", header, comment, l)
 				continue
 			}
-			m := append(l.Machines, l.Unresolved...)[0]
+			m := append(all(l), l.Unresolved...)[0]
 			equal(t, header, l.Value(m, "notes"), strings.ReplaceAll(comment, "\r\n", "\n"))
 		}
 	}
 	l := read(t, "id,\"your\nnotes\"\n\""+firstID+"\n\",\n", input.Options{})
-	equal(t, "a line break after an id, and in the header", show(l.Machines), "3:")
+	equal(t, "a line break after an id, and in the header", show(all(l)), "3:")
 }

@@ -30,7 +30,7 @@ func TestColumns(t *testing.T) {
 	for _, id := range []string{"id", "ID", "machineId", "Machine ID", "machine_id", "DeviceId", "Device ID", " device-id "} {
 		for _, name := range []string{"computerDnsName", "Device Name", "DeviceName", "name", "COMPUTER_DNS_NAME"} {
 			l := read(t, name+",owner,"+id+"\npc-001,Ann,"+firstID+"\n", input.Options{})
-			equal(t, id+" "+name, fmt.Sprint(l.Machines), fmt.Sprintf("[{%s pc-001   [Ann] 2}]", firstID))
+			equal(t, id+" "+name, fmt.Sprint(all(l)), fmt.Sprintf("[{%s pc-001   [Ann] 2}]", firstID))
 		}
 	}
 }
@@ -42,8 +42,8 @@ func TestNameColumns(t *testing.T) {
 		`[{"name":"Ann","id":"` + firstID + `","DeviceName":"pc-001"}]`,
 	} {
 		l := read(t, text, input.Options{})
-		equal(t, "name", l.Machines[0].Name, "pc-001")
-		equal(t, "carried", strings.Join(l.Columns, "|")+"="+strings.Join(l.Machines[0].Carried, "|"), "name=Ann")
+		equal(t, "name", l.Machines.At(0).Name, "pc-001")
+		equal(t, "carried", strings.Join(l.Columns, "|")+"="+strings.Join(l.Machines.At(0).Carried, "|"), "name=Ann")
 	}
 }
 
@@ -52,10 +52,10 @@ func TestColumnNames(t *testing.T) {
 	l := read(t, "id,a,,a,a (2),,a\n"+firstID+",1,2,3,4,5,6\n", input.Options{})
 	equal(t, "columns", strings.Join(l.Columns, "|"), "a|column 3|a (2)|a (2) (2)|column 6|a (3)")
 	for i, c := range l.Columns {
-		equal(t, c, l.Value(l.Machines[0], c), fmt.Sprint(i+1))
+		equal(t, c, l.Value(l.Machines.At(0), c), fmt.Sprint(i+1))
 	}
-	equal(t, "another spelling", l.Value(l.Machines[0], "COLUMN_3"), "2")
-	equal(t, "no such column", l.Value(l.Machines[0], "b"), "")
+	equal(t, "another spelling", l.Value(l.Machines.At(0), "COLUMN_3"), "2")
+	equal(t, "no such column", l.Value(l.Machines.At(0), "b"), "")
 }
 
 func TestOnboarding(t *testing.T) {
@@ -66,9 +66,9 @@ func TestOnboarding(t *testing.T) {
 	} {
 		text := "id,Onboarding Status\n" + firstID + "," + status + "\n"
 		l := read(t, text, input.Options{})
-		equal(t, status, len(l.Machines) == 1, sent)
+		equal(t, status, l.Machines.Len() == 1, sent)
 		equal(t, status+" left out", len(l.NotOnboarded) == 0, sent)
-		equal(t, status+" included", len(read(t, text, input.Options{IncludeNotOnboarded: true}).Machines), 1)
+		equal(t, status+" included", read(t, text, input.Options{IncludeNotOnboarded: true}).Machines.Len(), 1)
 	}
 }
 
@@ -99,7 +99,7 @@ func TestBadJSONRows(t *testing.T) {
 		array := read(t, "["+text+","+good+"]", input.Options{SkipBadRows: true})
 		lines := read(t, text+"\n"+good, input.Options{SkipBadRows: true, Format: input.NDJSON})
 		for _, l := range []*input.List{array, lines} {
-			if len(l.Machines) != 1 || l.BadRows != 1 {
+			if l.Machines.Len() != 1 || l.BadRows != 1 {
 				t.Errorf("%s: %+v", text, l)
 				continue
 			}
@@ -138,16 +138,16 @@ func TestBadLines(t *testing.T) {
 	good := `{"id":"` + firstID + `","b":1}`
 	l := read(t, "{\"a\":1,\n"+good+" {}\n"+good+"\n", input.Options{SkipBadRows: true, Format: input.NDJSON})
 	equal(t, "bad rows", l.BadRows, 2)
-	equal(t, "machines", show(l.Machines), "3:")
+	equal(t, "machines", show(all(l)), "3:")
 }
 
 func TestJSONStream(t *testing.T) {
 	t.Parallel()
 	page := `{"value":[{"id":"%s"}],"@odata.nextLink":"more"}` + "\n"
 	l := read(t, fmt.Sprintf(page+page, firstID, secondID), input.Options{})
-	equal(t, "pages one after the other", show(l.Machines), "1: 2:")
+	equal(t, "pages one after the other", show(all(l)), "1: 2:")
 	l = read(t, "{\n \"id\": \""+firstID+"\"\n}\n{\n \"id\": \""+secondID+"\"\n}\n", input.Options{})
-	equal(t, "objects over several lines", fmt.Sprint(l.Format, show(l.Machines)), "json1: 4:")
+	equal(t, "objects over several lines", fmt.Sprint(l.Format, show(all(l))), "json1: 4:")
 }
 
 func TestManyBadRows(t *testing.T) {
@@ -204,7 +204,7 @@ func TestRandomLists(t *testing.T) {
 				want = append(want, line+values[i])
 			}
 		}
-		for _, m := range l.Machines {
+		for m := range l.Machines.All() {
 			got = append(got, m.ID+l.Value(m, "owner"))
 		}
 		if !slices.Equal(got, want) || l.Duplicates != len(ids)-len(want) {
@@ -218,5 +218,5 @@ func TestLineOfArray(t *testing.T) {
 	t.Parallel()
 	l := read(t, "[\n[1,\n2\n], \""+firstID+"\"\n]", input.Options{SkipBadRows: true})
 	equal(t, "line", l.Bad[0].Line, 2)
-	equal(t, "line of the id", l.Machines[0].Line, 4)
+	equal(t, "line of the id", l.Machines.At(0).Line, 4)
 }

@@ -86,3 +86,34 @@ func (s *idSet) rehash(size int) {
 		s.set(s.find(&s.keys[i], hash), hash, i+1)
 	}
 }
+
+// IDs is a set of machine ids in some 30 bytes each. The zero value is empty.
+type IDs struct {
+	set *idSet
+	odd map[string]bool // what is no id as lists have them
+}
+
+// Add adds an id.
+func (s *IDs) Add(id string) {
+	key, ok, upper := keyOf(id)
+	switch {
+	case !ok || upper:
+		if s.odd == nil {
+			s.odd = map[string]bool{}
+		}
+		s.odd[id] = true
+		return
+	case s.set == nil:
+		s.set = newIDSet()
+	}
+	s.set.add(&key, s.set.hash(&key))
+}
+
+// Has says whether the id was added, precisely as it is.
+func (s *IDs) Has(id string) bool {
+	key, ok, upper := keyOf(id)
+	if !ok || upper {
+		return s.odd[id]
+	}
+	return s.set != nil && s.set.table[s.set.find(&key, s.set.hash(&key))] != 0
+}

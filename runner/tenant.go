@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"offboard/defender"
+	"offboard/input"
 	"offboard/internal/failpoint"
 	"offboard/journal"
 )
@@ -100,11 +101,11 @@ type Adopter interface {
 // been added. Without the permission to list it returns an error that is
 // [ErrTenantUnread].
 func (r *Runner) Adopt(ctx context.Context, a Adopter) error {
-	planned, err := plannedIn(a)
+	planned, past, err := plannedIn(a)
 	if err != nil {
 		return err
 	}
-	tenant, err := r.directory.ReadTenant(ctx, func(id string) bool { _, ok := planned[id]; return ok })
+	tenant, err := r.directory.ReadTenant(ctx, planned.Has)
 	if err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ func (r *Runner) Adopt(ctx context.Context, a Adopter) error {
 	failpoint.Hit(failpoint.PriorNoted)
 	adopted := 0
 	for machineID := range tenant.Standing {
-		action, ok := tenant.Adoptable(machineID, planned[machineID])
+		action, ok := tenant.Adoptable(machineID, past[machineID])
 		if !ok {
 			continue
 		}
@@ -129,23 +130,24 @@ func (r *Runner) Adopt(ctx context.Context, a Adopter) error {
 	return nil
 }
 
-// plannedIn returns the planned machines with the actions that are past for those that
-// a person has had sent again.
-func plannedIn(rec Record) (map[string][]string, error) {
-	planned := map[string][]string{}
+// plannedIn returns the planned machines, and the actions that are past for those of
+// them that a person has had sent again.
+func plannedIn(rec Record) (*input.IDs, map[string][]string, error) {
+	var planned input.IDs
+	past := map[string][]string{}
 	for s, err := range rec.Standing(journal.Planned) {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		planned[s.MachineID] = nil
+		planned.Add(s.MachineID)
 		if s.Authorised == 0 {
 			continue
 		}
 		e, err := rec.Entry(s.MachineID)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		planned[s.MachineID] = e.Past
+		past[s.MachineID] = e.Past
 	}
-	return planned, nil
+	return &planned, past, nil
 }

@@ -12,11 +12,11 @@ import (
 // to type the number of machines, since a "y" is typed without reading; without
 // one --yes is required.
 func (a *app) confirm(ctx context.Context, p preview, f *runFlags) error {
-	what := p.renewedWords() + fmt.Sprintf("Campaign %q will offboard %s. This cannot be taken back once a machine has acted on it.", f.campaign, plural(len(p.send), "machine"))
+	what := p.renewedWords() + fmt.Sprintf("Campaign %q will offboard %s. This cannot be taken back once a machine has acted on it.", f.campaign, plural(p.send.Len(), "machine"))
 	if n := len(p.doubted); n > 0 {
 		what = fmt.Sprintf("%s in doubt will be asked about, and sent if nothing had arrived.\n", plural(n, "machine")) + what
 	}
-	return a.agree(ctx, len(p.send), f.yes, what)
+	return a.agree(ctx, p.send.Len(), f.yes, what)
 }
 
 // agree shows what is about to happen to so many machines, unless somebody said

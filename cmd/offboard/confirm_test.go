@@ -39,7 +39,7 @@ func TestConfirm(t *testing.T) {
 	}
 	for _, c := range cases {
 		a := &app{env: environment{stdin: strings.NewReader(c.typed), stderr: io.Discard, interactive: c.terminal}}
-		if got := codeOf(a.confirm(t.Context(), preview{send: make([]input.Machine, c.machines)}, &runFlags{listFlags: c.flags})); got != c.want {
+		if got := codeOf(a.confirm(t.Context(), preview{send: input.MachinesOf(make([]input.Machine, c.machines)...)}, &runFlags{listFlags: c.flags})); got != c.want {
 			t.Errorf("%s: exit code %d, want %d", c.name, got, c.want)
 		}
 	}
@@ -51,7 +51,7 @@ func TestConfirmTellsWhatHasEnded(t *testing.T) {
 	t.Parallel()
 	since := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	p := preview{
-		send: make([]input.Machine, 12),
+		send: input.MachinesOf(make([]input.Machine, 12)...),
 		again: []known{
 			{Live: journal.Live{State: journal.Failed, Updated: since}}, {Live: journal.Live{State: journal.Succeeded, Updated: since}},
 			{Live: journal.Live{State: journal.Succeeded, Updated: since.Add(time.Hour)}},
@@ -81,14 +81,14 @@ func TestConfirmCanBeInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	a := &app{env: environment{stdin: typed, stderr: io.Discard, interactive: true}}
 	time.AfterFunc(10*time.Millisecond, func() { cancel(interruption{os.Interrupt}) })
-	if err := a.confirm(ctx, preview{send: make([]input.Machine, 12)}, &runFlags{}); codeOf(err) != exitInterrupted {
+	if err := a.confirm(ctx, preview{send: input.MachinesOf(make([]input.Machine, 12)...)}, &runFlags{}); codeOf(err) != exitInterrupted {
 		t.Errorf("%v: exit code %d", err, codeOf(err))
 	}
 }
 
 func TestPlanCheck(t *testing.T) {
 	t.Parallel()
-	two := preview{send: []input.Machine{{Line: 2, Comment: "why"}, {Line: 3}}}
+	two := preview{send: input.MachinesOf(input.Machine{Line: 2, Comment: "why"}, input.Machine{Line: 3})}
 	cases := []struct {
 		name   string
 		plan   plan

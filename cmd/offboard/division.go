@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -46,7 +47,7 @@ func (p *plan) keepPlaces(list *input.List) error {
 		last = max(last, st.Row)
 	}
 	var fresh []input.BadRow
-	for _, m := range list.Machines {
+	for m := range list.Machines.All() {
 		if p.rows[m.ID] == 0 {
 			fresh = append(fresh, input.BadRow{File: list.Path, Line: m.Line, Reason: "new to a campaign that was divided into waves"})
 		}
@@ -79,42 +80,44 @@ func (p *plan) divideBySize(list *input.List) error {
 		return err
 	}
 	divided := p.send
-	if p.agreed != nil {
+	if p.agreed.Len() > 0 {
 		divided = p.agreed
 	}
-	p.place(p.agreed)
-	p.place(list.Machines)
+	p.place(p.agreed.All())
+	p.place(list.Machines.All())
 	p.place(p.omittedMachines())
 	w.Waves = []wave{{"1", math.MaxInt32}} // of a list of which nothing is sent
-	if len(divided) == 0 {
+	if divided.Len() == 0 {
 		return nil
 	}
-	ends, err := runner.Divide(sizes, len(divided))
+	ends, err := runner.Divide(sizes, divided.Len())
 	if err != nil {
 		return usageError("--waves %s: %w", w.Sizes, err)
 	}
 	w.Waves = nil
 	for i, end := range ends {
-		w.Waves = append(w.Waves, wave{fmt.Sprint(i + 1), p.rows[divided[end-1].ID]})
+		w.Waves = append(w.Waves, wave{fmt.Sprint(i + 1), p.rows[divided.At(end-1).ID]})
 	}
 	return nil
 }
 
 // place puts machines behind those that have their place.
-func (p *plan) place(machines []input.Machine) {
-	for _, m := range machines {
+func (p *plan) place(machines iter.Seq[input.Machine]) {
+	for m := range machines {
 		if p.rows[m.ID] == 0 {
 			p.rows[m.ID] = len(p.rows) + 1
 		}
 	}
 }
 
-func (p *plan) omittedMachines() []input.Machine {
-	all := make([]input.Machine, len(p.leftOut))
-	for i, m := range p.leftOut {
-		all[i] = m.Machine
+func (p *plan) omittedMachines() iter.Seq[input.Machine] {
+	return func(yield func(input.Machine) bool) {
+		for _, m := range p.leftOut {
+			if !yield(m.Machine) {
+				return
+			}
+		}
 	}
-	return all
 }
 
 // divideByColumn puts the machines of each value of the column together. One that
@@ -129,7 +132,7 @@ func (p *plan) divideByColumn(list *input.List) error {
 	if err != nil {
 		return err
 	}
-	all := slices.Concat(list.Machines, p.omittedMachines())
+	all := slices.AppendSeq(slices.Collect(list.Machines.All()), p.omittedMachines())
 	wave0 := func(m input.Machine) int {
 		if i := slices.Index(names, value(m)); i >= 0 {
 			return i
@@ -137,7 +140,7 @@ func (p *plan) divideByColumn(list *input.List) error {
 		return len(names) - 1
 	}
 	slices.SortStableFunc(all, func(a, b input.Machine) int { return cmp.Compare(wave0(a), wave0(b)) })
-	p.place(all)
+	p.place(slices.Values(all))
 	for i, name := range names {
 		last := math.MaxInt32
 		if next := slices.IndexFunc(all, func(m input.Machine) bool { return wave0(m) > i }); next >= 0 {
@@ -152,21 +155,23 @@ func (p *plan) divideByColumn(list *input.List) error {
 // have to name one.
 func (p *plan) namedWaves(list *input.List, value func(input.Machine) string) ([]string, error) {
 	machines := list.Machines
-	if p.agreed != nil {
+	if p.agreed.Len() > 0 {
 		machines = p.agreed
 	}
-	sent := map[string]bool{}
-	for _, m := range slices.Concat(p.send, p.agreed) {
-		sent[m.ID] = true
+	var sent input.IDs
+	for _, all := range []input.Machines{p.send, p.agreed} {
+		for m := range all.All() {
+			sent.Add(m.ID)
+		}
 	}
 	for _, k := range p.doubted {
-		sent[k.MachineID] = true
+		sent.Add(k.MachineID)
 	}
 	var values []string
 	var bad []input.BadRow
-	for _, m := range machines {
+	for m := range machines.All() {
 		switch v := value(m); {
-		case !sent[m.ID]:
+		case !sent.Has(m.ID):
 		case v == "":
 			bad = append(bad, input.BadRow{File: list.Path, Line: m.Line, Column: p.rules.Waves.Column, Reason: "names no wave"})
 		default:
@@ -200,7 +205,7 @@ func (p plan) planned() []plannedWave {
 		all = append(all, plannedWave{Wave: i + 1, Name: w.Name})
 	}
 	last := p.rules.Waves.last()
-	for _, m := range p.send {
+	for m := range p.send.All() {
 		all[runner.WaveOf(last, p.rows[m.ID])-1].Machines++
 	}
 	return all

@@ -75,7 +75,7 @@ func (a *app) dryRun(ctx context.Context, list *input.List, f *runFlags) error {
 		return err
 	}
 	waves := p.forecast(s.calls.Forecast, time.Now())
-	takes := s.calls.Forecast(len(p.send))
+	takes := s.calls.Forecast(p.send.Len())
 	if n := len(waves); n > 0 {
 		takes = time.Until(waves[n-1].EndsAt)
 	}
@@ -85,7 +85,7 @@ func (a *app) dryRun(ctx context.Context, list *input.List, f *runFlags) error {
 		Duplicates: list.Duplicates, BadRows: list.BadRows, EndsAt: time.Now().Add(takes).UTC().Truncate(time.Second),
 		Drifted: p.drifted, Waves: waves, Policy: p.policy.mark(),
 	}
-	for _, m := range p.send {
+	for m := range p.send.All() {
 		r.WouldSend = append(r.WouldSend, m.ID)
 	}
 	if f.output == "json" {
@@ -116,7 +116,7 @@ func leftOuts(p plan) []leftOut {
 	return out
 }
 
-func (r rehearsal) write(w io.Writer, send []input.Machine, words string, takes time.Duration) error {
+func (r rehearsal) write(w io.Writer, send input.Machines, words string, takes time.Duration) error {
 	var b strings.Builder
 	before := map[string]string{}
 	for _, e := range r.EndedBefore {
@@ -125,7 +125,7 @@ func (r rehearsal) write(w io.Writer, send []input.Machine, words string, takes 
 	for _, e := range r.SendAgain {
 		before[e.MachineID] = "  again, " + strings.TrimSpace(e.State+" "+e.Campaign)
 	}
-	for _, m := range send {
+	for m := range send.All() {
 		fmt.Fprintf(&b, "would send  %s  %q%s\n", m.ID, m.Name, before[m.ID])
 	}
 	for _, l := range r.LeftOut {

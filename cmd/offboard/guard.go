@@ -202,7 +202,7 @@ func readProtection(ctx context.Context, path string) (_ runner.Protection, sha2
 		}
 	}
 	var ids, names []string
-	for _, m := range slices.Concat(list.Machines, list.Unresolved) {
+	for _, m := range slices.Concat(slices.Collect(list.Machines.All()), list.Unresolved) {
 		switch {
 		case m.ID != "":
 			ids = append(ids, m.ID)
@@ -236,14 +236,14 @@ func (s *session) guardList(ctx context.Context, l *input.List, p *plan) error {
 	}
 	p.inventory = inventory
 	now := time.Now()
-	l.Machines = slices.DeleteFunc(l.Machines, func(m input.Machine) bool {
+	l.Machines = l.Machines.Select(func(m input.Machine) bool {
 		row := rowOf(l, m, inventory)
 		why := cmp.Or(g.Judge(row, now), p.policy.judge(row, now))
 		if why != "" {
 			p.leftOut = append(p.leftOut, omitted{m, why})
 			s.app.log.Warn().Str("machine_id", m.ID).Str("name", m.Name).Int("line", m.Line).Msg("left out: " + why)
 		}
-		return why != ""
+		return why == ""
 	})
 	return nil
 }
@@ -277,14 +277,8 @@ func (s *session) inventoryFor(ctx context.Context, l *input.List, g runner.Guar
 	if err := s.openLists(); err != nil {
 		return runner.Inventory{}, err
 	}
-	wanted := make(map[string]bool, len(l.Machines)+len(p.leftOut))
-	for _, m := range l.Machines {
-		wanted[m.ID] = true
-	}
-	for _, m := range p.leftOut {
-		wanted[m.ID] = true
-	}
-	inventory, err := s.directory.ReadInventory(ctx, func(m defender.Machine) bool { return wanted[m.ID] })
+	wanted := idsOf(l.Machines, p.leftOut)
+	inventory, err := s.directory.ReadInventory(ctx, func(m defender.Machine) bool { return wanted.Has(m.ID) })
 	return inventory, unreadable(err, rule)
 }
 

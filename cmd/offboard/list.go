@@ -104,7 +104,7 @@ func (a *app) readList(ctx context.Context, path string, f *listFlags) (*input.L
 
 func (a *app) describeList(l *input.List) {
 	a.log.Info().Str("list", l.Path).Str("format", l.Format.String()).Str("sha256", l.SHA256).
-		Int("machines", len(l.Machines)).Int("duplicates", l.Duplicates).Int("bad_rows", l.BadRows).
+		Int("machines", l.Machines.Len()).Int("duplicates", l.Duplicates).Int("bad_rows", l.BadRows).
 		Int("not_onboarded", len(l.NotOnboarded)).Int("to_resolve", len(l.Unresolved)).Msg("list read")
 	for _, row := range l.Bad {
 		a.log.Warn().Msg("skipped: " + row.String())
@@ -166,9 +166,9 @@ func (s *session) resolveLeftOut(ctx context.Context, l *input.List, found *runn
 // better than a row that says nothing of it, so such a machine is left out even
 // if another row has its id.
 func mergeResolved(l *input.List, found runner.Resolved) (leftOut []input.Machine) {
-	place := make(map[string]bool, len(l.Machines))
-	for _, m := range l.Machines {
-		place[m.ID] = true
+	var place input.IDs
+	for m := range l.Machines.All() {
+		place.Add(m.ID)
 	}
 	dropped := map[string]bool{}
 	for _, m := range l.NotOnboarded {
@@ -182,19 +182,19 @@ func mergeResolved(l *input.List, found runner.Resolved) (leftOut []input.Machin
 		dropped[m.ID] = true
 		leftOut = append(leftOut, m)
 	}
-	l.Machines = slices.DeleteFunc(l.Machines, func(m input.Machine) bool {
+	l.Machines = l.Machines.Select(func(m input.Machine) bool {
 		if dropped[m.ID] {
 			l.Duplicates++
 		}
-		return dropped[m.ID]
+		return !dropped[m.ID]
 	})
 	for _, m := range found.Machines {
-		if place[m.ID] || dropped[m.ID] {
+		if place.Has(m.ID) || dropped[m.ID] {
 			l.Duplicates++
 			continue
 		}
-		place[m.ID] = true
-		l.Machines = append(l.Machines, m)
+		place.Add(m.ID)
+		l.Machines.Add(m)
 	}
 	l.NotOnboarded = append(l.NotOnboarded, leftOut...)
 	l.Unresolved = nil

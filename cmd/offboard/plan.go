@@ -28,8 +28,8 @@ type plan struct {
 	policy *policy
 	// leftOut are the machines that the list or the rules leave out.
 	leftOut []omitted
-	// agreed are the machines of the plan that is carried out; nil for a list.
-	agreed []input.Machine
+	// agreed are the machines of the plan that is carried out; none for a list.
+	agreed input.Machines
 	// rows are the machines' places, in the order of the waves; nil without any.
 	rows map[string]int
 	// survey: the inventory is read whatever the rules ask.
@@ -184,10 +184,10 @@ func (p plan) check(list *input.List, f *runFlags) error {
 	if err := p.policy.demands(p.rules.Ticket, planned, approved); err != nil {
 		return err
 	}
-	if err := p.policy.exceeded(len(p.send)+len(p.doubted), p.inventory.Onboarded); err != nil {
+	if err := p.policy.exceeded(p.send.Len()+len(p.doubted), p.inventory.Onboarded); err != nil {
 		return err
 	}
-	n := len(p.send)
+	n := p.send.Len()
 	switch {
 	case len(p.drifted) > 0 && f.onDrift != leaveOut:
 		return guardError("plan again, or give --on-drift leave-out to go on without them",
@@ -214,7 +214,7 @@ func (p plan) check(list *input.List, f *runFlags) error {
 	case p.comment != "":
 		return nil
 	}
-	for _, m := range p.send {
+	for m := range p.send.All() {
 		if strings.TrimSpace(m.Comment) == "" {
 			return usageError("line %d has no comment: give --comment with the reason for the campaign", m.Line)
 		}

@@ -180,17 +180,19 @@ func (s *session) inventoryList(ctx context.Context, f *planFlags) (*input.List,
 	}
 	s.inventory = &all
 	list := &input.List{Path: "the inventory"}
+	var rows []input.Machine
 	for _, m := range all.Records {
 		row := input.Machine{ID: m.ID, Name: m.ComputerDNSName}
 		if m.OnboardingStatus != defender.Onboarded && !f.includeNotOnboarded || m.MergedIntoMachineID != "" {
 			list.NotOnboarded = append(list.NotOnboarded, row)
 		} else {
-			list.Machines = append(list.Machines, row)
+			rows = append(rows, row)
 		}
 	}
-	for _, rows := range [][]input.Machine{list.Machines, list.NotOnboarded} {
+	for _, rows := range [][]input.Machine{rows, list.NotOnboarded} {
 		slices.SortFunc(rows, func(a, b input.Machine) int { return strings.Compare(a.ID, b.ID) })
 	}
+	list.Machines = input.MachinesOf(rows...)
 	list.Rows = len(all.Records)
 	return list, nil
 }

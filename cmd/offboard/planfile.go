@@ -101,7 +101,7 @@ func (s *session) makePlan(list *input.List, p plan, f *planFlags) (planFile, er
 		}
 		k.Files = append(k.Files, planSource{path, sum})
 	}
-	for _, m := range p.send {
+	for m := range p.send.All() {
 		k.Machines = append(k.Machines, p.machine(m, leftOut{}))
 	}
 	rows := rowsOf(list, p)
@@ -114,7 +114,7 @@ func (s *session) makePlan(list *input.List, p plan, f *planFlags) (planFile, er
 // rowsOf finds every row that a plan speaks of.
 func rowsOf(list *input.List, p plan) map[string]input.Machine {
 	rows := map[string]input.Machine{}
-	for _, m := range list.Machines {
+	for m := range list.Machines.All() {
 		rows[m.ID] = m
 	}
 	for _, m := range p.leftOut {
@@ -157,7 +157,7 @@ func (k planFile) list() *input.List {
 		Path: k.List.Path, SHA256: k.List.SHA256, Duplicates: k.List.Duplicates, BadRows: k.List.BadRows, Columns: k.Columns,
 	}
 	for _, m := range k.Machines {
-		l.Machines = append(l.Machines, m.row())
+		l.Machines.Add(m.row())
 	}
 	return l
 }

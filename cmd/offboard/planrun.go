@@ -198,13 +198,13 @@ func (p *plan) leave(list *input.List, drifts []runner.Drift) {
 	}
 	out := func(m input.Machine) bool { _, ok := why[m.ID]; return ok }
 	known := func(k known) bool { return out(k.machine) }
-	for _, m := range list.Machines { // those that a rule leaves out are off the list already
+	for m := range list.Machines.All() { // those that a rule leaves out are off the list already
 		if out(m) {
 			p.leftOut = append(p.leftOut, omitted{m, "drifted: " + why[m.ID]})
 		}
 	}
-	list.Machines = slices.DeleteFunc(list.Machines, out)
-	p.send = slices.DeleteFunc(slices.Clone(p.send), out)
+	in := func(m input.Machine) bool { return !out(m) }
+	list.Machines, p.send = list.Machines.Select(in), p.send.Select(in)
 	p.adopted = slices.DeleteFunc(p.adopted, out)
 	p.settled = slices.DeleteFunc(p.settled, known)
 	p.doubted = slices.DeleteFunc(p.doubted, known)

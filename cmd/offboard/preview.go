@@ -13,7 +13,7 @@ import (
 
 // preview is what a run of a list would do, found without changing anything.
 type preview struct {
-	send     []input.Machine
+	send     input.Machines
 	settled  []known                           // accepted or further, in whichever campaign
 	doubted  []known                           // in doubt: asked about, and sent if nothing had arrived
 	ended    []known                           // rejected or ended otherwise in this campaign
@@ -41,7 +41,7 @@ type known struct {
 // any campaign holds live is not sent, nor is one that this campaign has an
 // outcome for, nor one that the tenant has an action for; unless a person says so.
 func (s *session) preview(ctx context.Context, list *input.List, leftOut []omitted, n *renewal) (preview, error) {
-	p := preview{past: map[string][]string{}, send: make([]input.Machine, 0, len(list.Machines))}
+	p := preview{past: map[string][]string{}}
 	records, planned, err := s.records(n.campaign)
 	if err != nil {
 		return p, err
@@ -49,42 +49,40 @@ func (s *session) preview(ctx context.Context, list *input.List, leftOut []omitt
 	if err := n.takeRenewed(); err != nil {
 		return p, err
 	}
-	for _, m := range list.Machines {
+	p.send = list.Machines.Select(func(m input.Machine) bool {
+		if err != nil {
+			return false
+		}
 		l, ok := records[m.ID]
-		renews, err := false, error(nil)
+		renews := false
 		if ok {
 			renews, err = n.renews(s, l)
 		}
-		if err != nil {
-			return p, err
-		}
-		p.sort(m, l, ok, renews, n)
+		return p.sort(m, l, ok, renews, n)
+	})
+	if err != nil {
+		return p, err
 	}
 	p.leaving = notListed(planned, list, leftOut)
 	p.records, p.elsewhere = records, n.ended
-	wanted := make(map[string]bool, len(list.Machines)+len(leftOut))
-	for _, m := range p.send {
-		wanted[m.ID] = true
-	}
-	for _, m := range leftOut { // for whoever asks what became of them
-		wanted[m.ID] = true
-	}
-	return p, s.previewTenant(ctx, &p, wanted, n)
+	return p, s.previewTenant(ctx, &p, leftOut, n)
 }
 
-func (p *preview) sort(m input.Machine, l journal.Live, ok, renews bool, n *renewal) {
+// sort says whether a machine of the list is to be sent, and notes what is known of
+// it.
+func (p *preview) sort(m input.Machine, l journal.Live, ok, renews bool, n *renewal) bool {
 	switch k := (known{m, l}); {
 	case !ok:
-		p.send = append(p.send, m)
 		_, renewed := n.renewed[m.ID]
 		if was, ok := n.was[m.ID]; ok && !renewed {
 			p.again = append(p.again, known{m, was})
 		} else if ended, ok := n.ended[m.ID]; ok && !renewed {
 			p.before = append(p.before, known{m, ended})
 		}
+		return true
 	case renews:
-		p.send = append(p.send, m)
 		p.again = append(p.again, k)
+		return true
 	case l.State == journal.Sending, l.State == journal.InDoubt:
 		p.doubted = append(p.doubted, k)
 	case l.State.Live():
@@ -92,17 +90,19 @@ func (p *preview) sort(m input.Machine, l journal.Live, ok, renews bool, n *rene
 	default:
 		p.ended = append(p.ended, k)
 	}
+	return false
 }
 
 // previewTenant takes out what another host has sent.
-func (s *session) previewTenant(ctx context.Context, p *preview, wanted map[string]bool, n *renewal) error {
-	if len(p.send) == 0 {
+func (s *session) previewTenant(ctx context.Context, p *preview, leftOut []omitted, n *renewal) error {
+	if p.send.Len() == 0 {
 		return nil
 	}
 	if err := s.openLists(); err != nil {
 		return err
 	}
-	tenant, err := s.directory.ReadTenant(ctx, func(id string) bool { return wanted[id] })
+	wanted := idsOf(p.send, leftOut) // what is left out for whoever asks what became of it
+	tenant, err := s.directory.ReadTenant(ctx, wanted.Has)
 	if errors.Is(err, runner.ErrTenantUnread) {
 		p.blind = true
 		return nil
@@ -122,9 +122,7 @@ func (p *preview) compare(tenant *runner.Tenant, n *renewal) {
 	for _, k := range p.again {
 		again[k.machine.ID] = k.State
 	}
-	send := p.send
-	p.send = send[:0] // in its place: it may be a million machines
-	for _, m := range send {
+	p.send = p.send.Select(func(m input.Machine) bool {
 		past, planned := n.renewed[m.ID]
 		state, renews := again[m.ID]
 		if state == journal.Succeeded || n.f.again && !renews && !planned {
@@ -136,7 +134,6 @@ func (p *preview) compare(tenant *runner.Tenant, n *renewal) {
 		case stands:
 			p.adopted = append(p.adopted, m)
 			p.again, p.before = without(p.again, m), without(p.before, m)
-			continue
 		case succeeded && n.f.again && !renews && !planned:
 			// The journal does not know of the success.
 			p.before = without(p.before, m)
@@ -145,8 +142,20 @@ func (p *preview) compare(tenant *runner.Tenant, n *renewal) {
 		case state == journal.Succeeded:
 			p.past[m.ID] = past
 		}
-		p.send = append(p.send, m)
+		return !stands
+	})
+}
+
+// idsOf are the ids of all these machines.
+func idsOf(machines input.Machines, leftOut []omitted) *input.IDs {
+	var ids input.IDs
+	for m := range machines.All() {
+		ids.Add(m.ID)
 	}
+	for _, m := range leftOut {
+		ids.Add(m.ID)
+	}
+	return &ids
 }
 
 func without(all []known, m input.Machine) []known {
@@ -201,12 +210,6 @@ func notListed(planned []journal.Standing, list *input.List, leftOut []omitted) 
 	if len(planned) == 0 {
 		return nil
 	}
-	listed := make(map[string]bool, len(list.Machines))
-	for _, m := range list.Machines {
-		listed[m.ID] = true
-	}
-	for _, m := range leftOut {
-		listed[m.ID] = true
-	}
-	return slices.DeleteFunc(planned, func(st journal.Standing) bool { return listed[st.MachineID] })
+	listed := idsOf(list.Machines, leftOut)
+	return slices.DeleteFunc(planned, func(st journal.Standing) bool { return listed.Has(st.MachineID) })
 }

@@ -464,7 +464,7 @@ func TestReportListRoundTrip(t *testing.T) {
 		list, err := input.Read(t.Context(), path, input.Options{})
 		r.must(err)
 		var ids []string
-		for _, m := range list.Machines {
+		for m := range list.Machines.All() {
 			e, err := r.c.Entry(m.ID)
 			r.must(err)
 			want := e.Comment

@@ -44,7 +44,7 @@ func writeList(c *journal.Campaign, states []journal.State, w io.Writer) error {
 		return err
 	}
 	campaign := c.Info().Comment
-	for _, m := range l.Machines {
+	for m := range l.Machines.All() {
 		if err := writeSafe(out, append([]string{m.ID, m.Name, cmp.Or(m.Comment, campaign)}, m.Carried...)); err != nil {
 			return err
 		}

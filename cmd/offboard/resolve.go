@@ -58,7 +58,7 @@ func (a *app) resolve(ctx context.Context, ids []string, f *resolveFlags) error 
 		if err != nil {
 			return err
 		}
-		for _, m := range list.Machines {
+		for m := range list.Machines.All() {
 			ids = append(ids, m.ID)
 		}
 	}

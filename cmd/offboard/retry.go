@@ -122,6 +122,7 @@ func readEnded(c *journal.Campaign, states []journal.State, l *input.List) (map[
 	info := c.Info()
 	l.Columns = info.Columns
 	was := map[string]journal.Live{}
+	var rows []input.Machine
 	sum := sha256.New()
 	for e, err := range c.Entries() {
 		if err != nil {
@@ -134,12 +135,13 @@ func readEnded(c *journal.Campaign, states []journal.State, l *input.List) (map[
 		for _, column := range l.Columns {
 			m.Carried = append(m.Carried, e.Carried[column])
 		}
-		l.Machines = append(l.Machines, m)
+		rows = append(rows, m)
 		was[e.MachineID] = journal.Live{MachineID: e.MachineID, Campaign: info.Name, State: e.State, Updated: e.Updated}
 		_, _ = io.WriteString(sum, e.MachineID+"\n")
 	}
-	slices.SortStableFunc(l.Machines, func(a, b input.Machine) int { return cmp.Compare(a.Line, b.Line) })
-	l.Rows, l.SHA256 = len(l.Machines), hex.EncodeToString(sum.Sum(nil))
+	slices.SortStableFunc(rows, func(a, b input.Machine) int { return cmp.Compare(a.Line, b.Line) })
+	l.Machines = input.MachinesOf(rows...)
+	l.Rows, l.SHA256 = len(rows), hex.EncodeToString(sum.Sum(nil))
 	return was, nil
 }
 

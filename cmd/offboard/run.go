@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -178,21 +180,24 @@ func (s *session) enlist(list *input.List, p plan, f *runFlags) (*journal.Campai
 	return c, nil
 }
 
+// enlistment is the list as the journal takes it: in the order of the ids, so that
+// nobody has to sort a million machines.
 func enlistment(list *input.List, p plan) journal.Enlistment {
+	listed := list.Machines.Len()
+	all := list.Machines.With(slices.Collect(p.omittedMachines())...)
+	sorted := all.ByID()
 	return journal.Enlistment{
 		List: journal.ListInfo{
-			Path: list.Path, SHA256: list.SHA256, Duplicates: list.Duplicates, BadRows: list.BadRows,
-			Machines: len(list.Machines) + len(p.leftOut),
+			Path: list.Path, SHA256: list.SHA256, Duplicates: list.Duplicates, BadRows: list.BadRows, Machines: all.Len(),
 		},
 		Columns: list.Columns,
 		Machines: func(yield func(journal.Machine) bool) {
-			for _, m := range list.Machines {
-				if !yield(p.listed(m, "")) {
-					return
+			for i, m := range sorted {
+				exclude := ""
+				if i >= listed {
+					exclude = p.leftOut[i-listed].reason
 				}
-			}
-			for _, m := range p.leftOut {
-				if !yield(p.listed(m.Machine, m.reason)) {
+				if !yield(p.listed(m, i, exclude)) {
 					return
 				}
 			}
@@ -200,7 +205,10 @@ func enlistment(list *input.List, p plan) journal.Enlistment {
 	}
 }
 
-// listed is a row as the journal takes it.
-func (p plan) listed(m input.Machine, exclude string) journal.Machine {
-	return journal.Machine{ID: m.ID, Name: m.Name, Comment: ticketed(m.Comment, p.rules.Ticket), Carried: m.Carried, Exclude: exclude, Row: p.rows[m.ID]}
+// listed is the machine at a place of the list, from 0 on, as the journal takes it.
+func (p plan) listed(m input.Machine, at int, exclude string) journal.Machine {
+	return journal.Machine{
+		ID: m.ID, Name: m.Name, Comment: ticketed(m.Comment, p.rules.Ticket), Carried: m.Carried, Exclude: exclude,
+		Row: cmp.Or(p.rows[m.ID], at+1),
+	}
 }

@@ -207,7 +207,7 @@ func readInput(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	return expect(len(list.Machines) > 1)
+	return expect(list.Machines.Len() > 1)
 }
 
 func expect(read bool) error {
