@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -47,7 +48,7 @@ type own struct {
 func (c *Campaign) Enlist(e Enlistment) (Enlisted, error) {
 	c.planning.Lock()
 	defer c.planning.Unlock()
-	list, err := sortList(e)
+	list, err := inOrder(e)
 	if err == nil {
 		var done Enlisted
 		if done, err = c.enlist(e, list); err == nil {
@@ -57,7 +58,7 @@ func (c *Campaign) Enlist(e Enlistment) (Enlisted, error) {
 	return Enlisted{}, c.j.explainCampaign("enlist", c.name, err)
 }
 
-func (c *Campaign) enlist(e Enlistment, list []enlistee) (Enlisted, error) {
+func (c *Campaign) enlist(e Enlistment, list iter.Seq[enlistee]) (Enlisted, error) {
 	var done Enlisted
 	columns := distinct(e.Columns)
 	set := 0
@@ -75,13 +76,32 @@ func (c *Campaign) enlist(e Enlistment, list []enlistee) (Enlisted, error) {
 	if err := c.excludeLeavers(list, &done); err != nil {
 		return done, err
 	}
-	for chunk := range slices.Chunk(list, chunkSize) {
+	for chunk := range chunks(list) {
 		if err := c.inBulk(&done, func(b *batch, n *Enlisted) error { return c.take(b, chunk, set, n) }); err != nil {
 			return done, err
 		}
 		failpoint.Hit(failpoint.ListTaken)
 	}
 	return done, c.finishList(e.List, &done)
+}
+
+// chunks yields a list in pieces, each for one transaction and valid until the next.
+func chunks(list iter.Seq[enlistee]) iter.Seq[[]enlistee] {
+	return func(yield func([]enlistee) bool) {
+		chunk := make([]enlistee, 0, chunkSize)
+		for m := range list {
+			if chunk = append(chunk, m); len(chunk) < chunkSize {
+				continue
+			}
+			if !yield(chunk) {
+				return
+			}
+			chunk = chunk[:0]
+		}
+		if len(chunk) > 0 {
+			yield(chunk)
+		}
+	}
 }
 
 // inBulk carries out a piece of an enlistment and adds up what it changed.
@@ -101,19 +121,40 @@ func (c *Campaign) inBulk(done *Enlisted, piece func(*batch, *Enlisted) error) e
 	return nil
 }
 
-// sortList brings a list into the order of the keys, without repetitions.
-func sortList(e Enlistment) ([]enlistee, error) {
-	list := make([]enlistee, 0, max(0, e.List.Machines))
+// inOrder returns a list in the order of the keys, without repetitions. One that is in
+// this order is not kept, and is gone through again with each use.
+func inOrder(e Enlistment) (iter.Seq[enlistee], error) {
+	ascending, n := true, 0
+	var last rawID
 	for m := range e.Machines {
 		id, err := parseID(m.ID)
 		if err != nil {
 			return nil, &Error{Op: "enlist", Machine: m.ID, Err: err}
 		}
-		row := cmp.Or(m.Row, len(list)+1)
-		list = append(list, enlistee{id, uint32(row), m}) //nolint:gosec // a list of 2³² machines does not fit into memory
+		ascending = ascending && (n == 0 || compareIDs(last, id) < 0)
+		last = id
+		n++
 	}
+	if ascending {
+		return enlistees(e), nil
+	}
+	list := slices.AppendSeq(make([]enlistee, 0, n), enlistees(e))
 	slices.SortStableFunc(list, func(a, b enlistee) int { return compareIDs(a.id, b.id) })
-	return slices.CompactFunc(list, func(a, b enlistee) bool { return a.id == b.id }), nil
+	return slices.Values(slices.CompactFunc(list, func(a, b enlistee) bool { return a.id == b.id })), nil
+}
+
+// enlistees yields the machines of a list, whose ids are known to be some.
+func enlistees(e Enlistment) iter.Seq[enlistee] {
+	return func(yield func(enlistee) bool) {
+		n := 0
+		for m := range e.Machines {
+			n++
+			id, _ := parseID(m.ID)
+			if !yield(enlistee{id, uint32(cmp.Or(m.Row, n)), m}) { //nolint:gosec // a list of 2³² machines does not fit into memory
+				return
+			}
+		}
+	}
 }
 
 // distinct makes the names of columns distinct, so that no carried value hides
@@ -143,8 +184,11 @@ func (r *campaignRecord) columnSet(columns []string) int {
 
 // excludeLeavers excludes the planned machines that are not on the list, and
 // notes of those that may be sent already that they left it.
-func (c *Campaign) excludeLeavers(list []enlistee, done *Enlisted) error {
+func (c *Campaign) excludeLeavers(list iter.Seq[enlistee], done *Enlisted) error {
 	var leavers []rawID
+	next, stop := iter.Pull(list)
+	defer stop()
+	listed, more := next()
 	isOpen := func(_ *Campaign, id rawID, s *sight) (own, error) {
 		state := s.ownHeader.state
 		return own{id, state == Planned || state == Sending || state == InDoubt}, nil
@@ -153,8 +197,10 @@ func (c *Campaign) excludeLeavers(list []enlistee, done *Enlisted) error {
 		if err != nil {
 			return err
 		}
-		_, listed := slices.BinarySearchFunc(list, m.id, func(e enlistee, id rawID) int { return compareIDs(e.id, id) })
-		if !listed && m.open {
+		for more && compareIDs(listed.id, m.id) < 0 { // both are in the order of the ids
+			listed, more = next()
+		}
+		if m.open && (!more || listed.id != m.id) {
 			leavers = append(leavers, m.id)
 		}
 	}

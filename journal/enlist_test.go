@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"offboard/journal"
@@ -147,5 +148,35 @@ func TestManyCampaigns(t *testing.T) {
 	}
 	if !slices.Equal(found, []string{ends[0].ID, ends[1].ID}) {
 		t.Errorf("found %v", found)
+	}
+}
+
+// TestEnlistLong: a list of several pieces, in order and backwards, with machines
+// that leave it in each.
+func TestEnlistLong(t *testing.T) {
+	t.Parallel()
+	j := mustOpen(t, journalPath(t), journal.Options{})
+	list := machines(5000)
+	slices.SortFunc(list, func(a, b journal.Machine) int { return strings.Compare(a.ID, b.ID) })
+	for i := range list {
+		list[i].Row = i + 1
+	}
+	c := started(t, j, "spring", list)
+	var odd []journal.Machine
+	for i, m := range list {
+		if i%2 > 0 {
+			odd = append(odd, m)
+		}
+	}
+	done, err := c.Enlist(enlistment(odd))
+	must(t, err)
+	if want := (journal.Enlisted{Excluded: 2500, Unchanged: 2500}); done != want {
+		t.Errorf("half the list: %+v", done)
+	}
+	slices.Reverse(list)
+	done, err = c.Enlist(enlistment(list))
+	must(t, err)
+	if want := (journal.Enlisted{Returned: 2500, Unchanged: 2500}); done != want {
+		t.Errorf("all of it again: %+v", done)
 	}
 }

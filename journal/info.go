@@ -52,8 +52,10 @@ type Machine struct {
 // Enlistment is a list on its way into a campaign. Of machines with the same id
 // the first counts.
 type Enlistment struct {
-	List     ListInfo
-	Columns  []string
+	List    ListInfo
+	Columns []string
+	// Machines are gone through several times. In the order of their ids they take no
+	// memory; in any other they are kept and sorted.
 	Machines iter.Seq[Machine]
 }
 
