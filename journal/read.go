@@ -3,7 +3,6 @@ package journal
 import (
 	"encoding/json"
 	"iter"
-	"os"
 	"slices"
 	"time"
 
@@ -30,7 +29,12 @@ func (c *Campaign) Entries() iter.Seq2[Entry, error] {
 // without any all machines, in the order of their ids and in short form. What
 // changes meanwhile is seen or not. After an error, which is yielded alone, it ends.
 func (c *Campaign) Standing(states ...State) iter.Seq2[Standing, error] {
-	return readMachines(c.j, "read machines", c.name, standingChunk, seen(c, states, (*Campaign).standing))
+	const op = "read machines"
+	read := seen(c, states, (*Campaign).standing)
+	if len(states) == 0 {
+		return readMachines(c.j, op, c.name, standingChunk, read)
+	}
+	return readHalves(c.j, op, c.name, standingChunk, read)
 }
 
 // Entry returns what the campaign knows of a machine, or an error that is
@@ -177,70 +181,6 @@ func seen[T any](c *Campaign, states []State, read func(*Campaign, rawID, *sight
 		*item, err = read(c, g.id, &s)
 		return true, err
 	}
-}
-
-// readAll is to be called before all machines are read. Their order is not that of
-// the file's pages, of which the disk would be asked for one at a time; a file that
-// was not read lately is read as fast as the disk can once, in its own order.
-func (j *Journal) readAll() {
-	j.ahead.Do(func() {
-		f, err := os.Open(j.path)
-		if err != nil {
-			return // the reading itself says so if it matters
-		}
-		defer func() { _ = f.Close() }()
-		if info, err := f.Stat(); err == nil {
-			readAhead(f, info.Size())
-		}
-	})
-}
-
-// readMachines yields what read makes of every machine of the journal, but for
-// those of which it makes nothing.
-func readMachines[T any](j *Journal, op, campaign string, chunk int, read func(*group, *T) (bool, error)) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		j.readAll()
-		var from rawID
-		var items []T
-		for more := true; more; {
-			err := j.view(op, func(tx *bolt.Tx) (err error) {
-				items, from, more, err = readChunk(tx, from, chunk, read, items[:0])
-				return err
-			})
-			for _, item := range items {
-				if !yield(item, nil) {
-					return
-				}
-			}
-			if err != nil {
-				var none T
-				yield(none, j.explainCampaign(op, campaign, err))
-				return
-			}
-		}
-	}
-}
-
-// readChunk reads the next machines of the journal, of which read may make
-// nothing, into items. It returns where to go on, and whether there is more.
-func readChunk[T any](tx *bolt.Tx, from rawID, limit int, read func(*group, *T) (bool, error), items []T) ([]T, rawID, bool, error) {
-	var item T
-	count, last := 0, from
-	for g := range machineGroups(tx.Bucket(machineBucket), from, limit) {
-		if g.err != nil {
-			return items, from, false, g.err
-		}
-		count, last = count+1, g.id
-		found, err := read(g, &item)
-		if err != nil {
-			return items, from, false, err
-		}
-		if found {
-			items = append(items, item)
-		}
-	}
-	next, ok := last.after()
-	return items, next, ok && count == limit, nil
 }
 
 func (c *Campaign) standing(id rawID, s *sight) (Standing, error) {
