@@ -115,7 +115,7 @@ func (l Machines) ByID() iter.Seq2[int, Machine] {
 	order := make([]entry, len(l.at))
 	for i, at := range l.at {
 		u := l.text.unpacker(at)
-		order[i] = entry{u.idBegins(), uint32(i)} //nolint:gosec // 2³² machines do not fit into memory
+		order[i] = entry{u.idBegins(), uint32(i)}
 	}
 	slices.SortFunc(order, func(a, b entry) int {
 		if c := cmp.Compare(a.begins, b.begins); c != 0 {
@@ -149,7 +149,7 @@ func (p *pages) add(m *Machine) place {
 	}
 	p.row = row
 	page := p.room(len(row))
-	at := place(len(p.all)-1)<<32 | place(page.Len())
+	at := place(len(p.all)-1)<<32 | place(page.Len()) //nolint:gosec // counts pages
 	_, _ = page.Write(row) // never fails
 	return at
 }

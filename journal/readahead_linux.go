@@ -15,7 +15,7 @@ const readAheadPiece = 128 << 10
 // next to nothing.
 func readAhead(f *os.File, size int64) {
 	for at := int64(0); at < size; at += readAheadPiece {
-		if unix.Fadvise(int(f.Fd()), at, readAheadPiece, unix.FADV_WILLNEED) != nil { //nolint:gosec // a descriptor fits
+		if unix.Fadvise(int(f.Fd()), at, readAheadPiece, unix.FADV_WILLNEED) != nil {
 			return
 		}
 	}

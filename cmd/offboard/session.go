@@ -3,9 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"github.com/spf13/pflag"
 	"io/fs"
 	"os"
+
+	"github.com/spf13/pflag"
 
 	"offboard/internal/failpoint"
 	"offboard/journal"
