@@ -150,7 +150,7 @@ func (p *pages) add(m *Machine) place {
 	p.row = row
 	page := p.room(len(row))
 	at := place(len(p.all)-1)<<32 | place(page.Len()) //nolint:gosec // counts pages
-	_, _ = page.Write(row) // never fails
+	_, _ = page.Write(row)                            // never fails
 	return at
 }
 
