@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -145,6 +146,9 @@ func (a *app) runMachines(cmd *cobra.Command, list *input.List, f *runFlags) err
 	if err := s.authorise(campaign, p, f); err != nil {
 		return err
 	}
+	// A list may be most of the memory, and is in the journal now: what comes next
+	// need not be had beside it.
+	runtime.GC()
 	return s.carryOut(ctx, campaign, resumeCommand(cmd, f.campaign, s.journal.Path()))
 }
 
