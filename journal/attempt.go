@@ -22,17 +22,21 @@ type move struct {
 func (c *Campaign) move(machine string, m move) error {
 	id, err := parseID(machine)
 	if err == nil {
-		err = c.j.do(m.op, func(b *batch) error {
-			if err := c.apply(b, id, m); err != nil {
-				return c.explain(m, id.String(), err)
-			}
-			return nil
-		})
+		err = c.j.do(m.op, c.moving(id, m))
 	}
 	if err != nil {
 		return c.explain(m, machine, err)
 	}
 	return nil
+}
+
+func (c *Campaign) moving(id rawID, m move) func(*batch) error {
+	return func(b *batch) error {
+		if err := c.apply(b, id, m); err != nil {
+			return c.explain(m, id.String(), err)
+		}
+		return nil
+	}
 }
 
 // explain completes an error with what was tried on which machine.
@@ -123,7 +127,15 @@ func heldError(s State) error {
 // when the machine is not planned here, and with [ErrNotEnlisted].
 func (c *Campaign) Begin(machineID string, token uint64) (Attempt, error) {
 	var a Attempt
-	err := c.move(machineID, move{op: "begin", kind: KindIntent, to: Sending,
+	if err := c.move(machineID, c.beginning(token, &a)); err != nil {
+		return Attempt{}, err
+	}
+	return a, nil
+}
+
+// beginning is the move of Begin, which fills in the attempt.
+func (c *Campaign) beginning(token uint64, a *Attempt) move {
+	return move{op: "begin", kind: KindIntent, to: Sending,
 		edit: func(b *batch, id rawID, r *record, e *Event) error {
 			if !c.stored.Load().Enlisted {
 				return ErrNotEnlisted
@@ -136,16 +148,12 @@ func (c *Campaign) Begin(machineID string, token uint64) (Attempt, error) {
 			r.Sent, r.Answered, r.Failure, r.Cancel = b.now, time.Time{}, nil, nil
 			r.Prior = union(r.Prior, prior)
 			e.Token = token
-			a = Attempt{Number: int(r.attempts), Comment: r.Comment, Prior: slices.Clone(r.Prior)}
+			*a = Attempt{Number: int(r.attempts), Comment: r.Comment, Prior: slices.Clone(r.Prior)}
+			if a.Comment == "" {
+				a.Comment = c.stored.Load().Comment
+			}
 			return nil
-		}})
-	if err != nil {
-		return Attempt{}, err
-	}
-	if a.Comment == "" {
-		a.Comment = c.stored.Load().Comment
-	}
-	return a, nil
+		}}
 }
 
 // others looks at what other campaigns know of the machine. It refuses when one

@@ -20,24 +20,39 @@ var errNothingWritten = errors.New("nothing was written")
 
 var errClosed = fmt.Errorf("%w: %w", ErrStopped, os.ErrClosed)
 
-// operation is one change on its way to the disk. Apply validates before it
-// writes, so that a refusal leaves the others of its batch alone.
+// operation are changes that go to the disk in one transaction. Each validates
+// before it writes, so that its refusal leaves the others of its batch alone.
 type operation struct {
-	apply  func(*batch) error
-	result chan error
+	changes []func(*batch) error
+	results []error // of the changes, once it is done
+	done    chan struct{}
 }
 
-// do has the committer carry out apply and returns when it is on disk.
-func (j *Journal) do(op string, apply func(*batch) error) error {
-	if j.readOnly {
-		return j.explain(op, ErrReadOnly)
+func (o *operation) fail(err error) *operation {
+	for i := range o.results {
+		o.results[i] = err
 	}
-	o := &operation{apply: apply, result: make(chan error, 1)}
+	return o
+}
+
+// do has the committer carry out a change and returns when it is on disk.
+func (j *Journal) do(op string, change func(*batch) error) error {
+	return j.explain(op, j.together(change)[0])
+}
+
+// together has the committer carry out changes in one transaction, and returns
+// what came of each when they are on disk.
+func (j *Journal) together(changes ...func(*batch) error) []error {
+	o := &operation{changes: changes, results: make([]error, len(changes)), done: make(chan struct{})}
+	if j.readOnly {
+		return o.fail(ErrReadOnly).results
+	}
 	select {
 	case j.operations <- o:
-		return j.explain(op, <-o.result)
+		<-o.done
+		return o.results
 	case <-j.closing:
-		return j.explain(op, errClosed)
+		return o.fail(errClosed).results
 	}
 }
 
@@ -75,11 +90,10 @@ func (j *Journal) gather(first *operation) []*operation {
 // commit carries out a batch in one transaction. If that fails, nobody knows
 // what is on disk: all of the batch fail, and so does whatever comes later.
 func (j *Journal) commit(operations []*operation) {
-	results := make([]error, len(operations))
 	err := j.stoppedBy()
 	if err == nil {
 		err = guard(func() error {
-			return j.db.Update(func(tx *bolt.Tx) error { return j.applyAll(tx, operations, results) })
+			return j.db.Update(func(tx *bolt.Tx) error { return j.applyAll(tx, operations) })
 		})
 		if errors.Is(err, errNothingWritten) {
 			err = nil
@@ -89,11 +103,11 @@ func (j *Journal) commit(operations []*operation) {
 		}
 	}
 	failpoint.Hit(failpoint.BatchSynced)
-	for i, o := range operations {
+	for _, o := range operations {
 		if err != nil {
-			results[i] = err
+			o.fail(err)
 		}
-		o.result <- results[i]
+		close(o.done)
 	}
 }
 
@@ -104,16 +118,18 @@ func (j *Journal) stoppedBy() error {
 	return nil
 }
 
-func (j *Journal) applyAll(tx *bolt.Tx, operations []*operation, results []error) error {
+func (j *Journal) applyAll(tx *bolt.Tx, operations []*operation) error {
 	b := newBatch(tx, j.now().UTC())
-	for i, o := range operations {
-		before := b.writes
-		results[i] = o.apply(b)
-		if results[i] != nil && b.writes > before {
-			return fmt.Errorf("refused after a write: %w", results[i])
-		}
-		if b.err != nil {
-			return b.err
+	for _, o := range operations {
+		for i, change := range o.changes {
+			before := b.writes
+			o.results[i] = change(b)
+			if o.results[i] != nil && b.writes > before {
+				return fmt.Errorf("refused after a write: %w", o.results[i])
+			}
+			if b.err != nil {
+				return b.err
+			}
 		}
 	}
 	if b.writes == 0 {

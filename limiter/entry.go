@@ -11,6 +11,7 @@ const (
 	longestRetry   = 20 * time.Millisecond
 	recordPatience = time.Second // of those who may not block for long
 	openPatience   = 10 * time.Second
+	tryPatience    = 10 * time.Millisecond
 	takePatience   = time.Minute // of those who may wait: whoever has the lock by then hangs
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -23,6 +24,9 @@ type Limiter struct {
 	stirred  chan struct{}       // wakes the one whose turn it is
 	closed   chan struct{}
 	closeAll sync.Once
+
+	// quotaFull is set while the one whose turn it is waits for room.
+	quotaFull atomic.Bool
 
 	// What follows is used only inside the ledger.
 	starved   bool // the one whose turn it is waits for a call in flight
@@ -90,29 +94,50 @@ func (l *Limiter) takeInTurn(ctx context.Context) (*Token, error) {
 		if t != nil || err != nil {
 			return t, err
 		}
-		if err := l.wait(ctx, d); err != nil {
+		l.quotaFull.Store(true)
+		err = l.wait(ctx, d)
+		l.quotaFull.Store(false)
+		if err != nil {
 			return nil, err
 		}
 	}
 }
 
+// TryTake is [Limiter.Take] that waits for no quota. It returns nil when no token is
+// to be had within a moment, others wait for one, or something is wrong, which Take
+// then says.
+func (l *Limiter) TryTake() *Token {
+	if l.ledger.readOnly || l.quotaFull.Load() {
+		return nil
+	}
+	moment, cancel := context.WithTimeout(context.Background(), tryPatience)
+	defer cancel()
+	if l.turn.Acquire(moment, 1) != nil {
+		return nil
+	}
+	defer l.turn.Release(1)
+	// An error with a token is that of letting the lock go, which the next one meets.
+	t, _, _ := l.tryOnce(moment, tryPatience) //nolint:errcheck // see above
+	return t
+}
+
 // try takes a token if there is one now, else it says what to wait for.
 func (l *Limiter) try(ctx context.Context) (*Token, delay, error) {
-	t, d, err := l.tryOnce(ctx)
+	t, d, err := l.tryOnce(ctx, takePatience)
 	switch {
 	case t != nil:
 		// The call is written down. If the lock could not be let go of, the next one
 		// who wants it finds out.
 		return t, d, nil
 	case err != nil && l.standAlone(err):
-		return l.tryOnce(ctx)
+		return l.tryOnce(ctx, takePatience)
 	}
 	return nil, d, err
 }
 
-func (l *Limiter) tryOnce(ctx context.Context) (*Token, delay, error) {
+func (l *Limiter) tryOnce(ctx context.Context, patience time.Duration) (*Token, delay, error) {
 	g := l.ledger
-	if err := g.enterWithin(ctx, takePatience); err != nil {
+	if err := g.enterWithin(ctx, patience); err != nil {
 		return nil, delay{}, err
 	}
 	now := g.clock.last // as of the entry

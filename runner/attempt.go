@@ -12,16 +12,23 @@ import (
 	"offboard/limiter"
 )
 
-// try is one attempt on one machine.
-type try struct {
+// admission is the right to begin a machine: nothing of it is on disk yet.
+type admission struct {
 	work
-	journal.Attempt
+	token *limiter.Token
 	pass  *pass
+}
+
+// try is one attempt on one machine whose intent is on disk.
+type try struct {
+	admission
+	journal.Attempt
 	began time.Time
 }
 
 // attempt is one machine's way: token, intent, one request, its meaning, the
-// outcome on disk. It returns an error only for what stops the run.
+// outcome on disk; and that of those that follow it without waiting. It returns an
+// error only for what stops the run.
 func (r *Runner) attempt(take, flight context.Context, w work) error {
 	token, pass, err := r.admit(take)
 	if err != nil {
@@ -33,22 +40,40 @@ func (r *Runner) attempt(take, flight context.Context, w work) error {
 	}
 	failpoint.Hit(failpoint.IntentDue)
 	a, err := r.begin(w, token)
+	t, err := r.begun(admission{w, token, pass}, a, err)
+	for t != nil && err == nil {
+		t, err = r.carry(take, flight, *t)
+	}
+	return err
+}
+
+// begun takes note of what came of writing an intent; the try is nil when there
+// is nothing to send.
+func (r *Runner) begun(n admission, a journal.Attempt, err error) (*try, error) {
 	if err != nil {
-		token.Unused()
-		pass.abandoned()
+		n.token.Unused()
+		n.pass.abandoned()
 		r.account.refund()
-		return r.skip(w, err)
+		return nil, r.skip(n.work, err)
 	}
 	// If we crash from here on, the journal says "sending" and the next run
 	// treats the machine as in doubt.
 	failpoint.Hit(failpoint.IntentOnDisk)
-	t := try{work: w, Attempt: a, pass: pass, began: time.Now()}
-	comment := strings.TrimSpace(Mark(r.name, a.Number) + " " + a.Comment)
-	action, err := r.c.Service.Offboard(flight, w.machineID, comment)
+	return &try{admission: n, Attempt: a, began: time.Now()}, nil
+}
+
+// carry sends a request and records what came of it. It returns the attempt that
+// was begun with the outcome, if one was.
+func (r *Runner) carry(take, flight context.Context, t try) (*try, error) {
+	comment := strings.TrimSpace(Mark(r.name, t.Number) + " " + t.Comment)
+	action, err := r.c.Service.Offboard(flight, t.machineID, comment)
 	failpoint.Hit(failpoint.AnswerReceived)
-	r.answer(token, err)
+	r.answer(t.token, err)
 	failpoint.Hit(failpoint.TokenTold)
-	return r.outcome(t, action, err)
+	if err != nil {
+		return nil, r.outcome(t, err)
+	}
+	return r.appliedAndNext(take, t, action)
 }
 
 // begin puts the intent on disk, and before it that its wave has not ended.
@@ -132,10 +157,7 @@ func spend(t *limiter.Token, err error) bool {
 // outcome decides by the answer's meaning what is recorded and what happens to
 // the machine next. First the journal, then the queue: what the queue knows a
 // crash forgets.
-func (r *Runner) outcome(t try, action defender.MachineAction, err error) error {
-	if err == nil {
-		return r.applied(t, action)
-	}
+func (r *Runner) outcome(t try, err error) error {
 	e, ok := asDefender(err)
 	if !ok {
 		return r.unknown(t, err)
@@ -154,14 +176,8 @@ func (r *Runner) outcome(t try, action defender.MachineAction, err error) error 
 	}
 }
 
-func (r *Runner) applied(t try, action defender.MachineAction) error {
-	// A duplicate submission can be answered with the pending action of
-	// somebody else; its comment tells.
-	origin := journal.Ours
-	if action.RequestorComment != "" && !isOurs(action, r.name) {
-		origin = journal.Adopted
-	}
-	err := r.c.Record.Accept(t.machineID, actionOf(action), origin)
+// applied goes on from what came of recording an action.
+func (r *Runner) applied(t try, action defender.MachineAction, err error) error {
 	if errors.Is(err, journal.ErrOtherAction) {
 		// The answer names what was over before a person had the machine sent
 		// again, and says nothing of this attempt.

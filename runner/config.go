@@ -36,6 +36,8 @@ type Record interface {
 	Standing(states ...journal.State) iter.Seq2[journal.Standing, error]
 	Entry(machineID string) (journal.Entry, error)
 	Begin(machineID string, token uint64) (journal.Attempt, error)
+	// AcceptAndBegin is Accept of one machine and Begin of the next, together.
+	AcceptAndBegin(machineID string, a journal.Action, o journal.Origin, next string, token uint64) (_ journal.Attempt, accepted, begun error)
 	Outcomes
 }
 
@@ -48,9 +50,11 @@ type Outcomes interface {
 }
 
 // Limiter gives out the right to make one call. Take waits for room in every
-// quota and returns ctx's error when ctx is done first.
+// quota and returns ctx's error when ctx is done first; TryTake does not wait and
+// returns nil when there is none.
 type Limiter interface {
 	Take(ctx context.Context) (*limiter.Token, error)
+	TryTake() *limiter.Token
 }
 
 // Config says how a campaign is carried out. Service, Record, Calls and

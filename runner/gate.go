@@ -102,6 +102,33 @@ func (g *gate) await(take context.Context, calls Limiter) (*limiter.Token, *pass
 	}
 }
 
+// tryAwait is await that does not wait: the token is nil when the gate is shut, the
+// run held, or no token to be had.
+func (g *gate) tryAwait(calls Limiter) (*limiter.Token, *pass) {
+	if g.held.on() || !g.open() {
+		return nil, nil
+	}
+	token := calls.TryTake()
+	if token == nil {
+		return nil, nil
+	}
+	failpoint.Hit(failpoint.TokenTaken)
+	if pass := g.enter(); pass != nil {
+		if !g.held.on() {
+			return token, pass
+		}
+		pass.abandoned()
+	}
+	token.Unused()
+	return nil, nil
+}
+
+func (g *gate) open() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.shut
+}
+
 // enter gives out a pass, or nil when the gate has been shut meanwhile.
 func (g *gate) enter() *pass {
 	g.mu.Lock()

@@ -67,6 +67,11 @@ func (careless) Begin(string, uint64) (journal.Attempt, error) {
 	return journal.Attempt{Number: 1, Comment: "why"}, nil
 }
 
+func (c careless) AcceptAndBegin(machineID string, a journal.Action, o journal.Origin, next string, token uint64) (b journal.Attempt, accepted, begun error) {
+	b, begun = c.Begin(next, token)
+	return b, c.Accept(machineID, a, o), begun
+}
+
 // greedy has a machine more than the list.
 type greedy struct{ runner.Record }
 

@@ -43,10 +43,7 @@ func (q *queue) take(ctx context.Context) (work, bool) {
 		case ctx.Err() != nil:
 			return work{}, false
 		case len(q.ready) > 0:
-			w := q.ready[0]
-			q.ready = q.ready[1:]
-			q.out++
-			return w, true
+			return q.pop(), true
 		case q.out > 0 || q.doubts > 0:
 			q.changed.Wait()
 		case len(q.last) > 0:
@@ -55,6 +52,30 @@ func (q *queue) take(ctx context.Context) (work, bool) {
 			return work{}, false
 		}
 	}
+}
+
+// waiting says whether a machine is ready.
+func (q *queue) waiting() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.ready) > 0
+}
+
+// tryTake is take that does not wait.
+func (q *queue) tryTake() (work, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.ready) == 0 {
+		return work{}, false
+	}
+	return q.pop(), true
+}
+
+func (q *queue) pop() work {
+	w := q.ready[0]
+	q.ready = q.ready[1:]
+	q.out++
+	return w
 }
 
 // unfinished says whether anything is left to send or to settle.

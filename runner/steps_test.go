@@ -104,6 +104,20 @@ func (r *recorder) Accept(machineID string, a journal.Action, o journal.Origin) 
 	return r.trial.write(func() error { return r.Campaign.Accept(machineID, a, o) })
 }
 
+func (r *recorder) AcceptAndBegin(machineID string, a journal.Action, o journal.Origin, next string, token uint64) (b journal.Attempt, accepted, begun error) {
+	err := r.trial.write(func() error {
+		b, accepted, begun = r.Campaign.AcceptAndBegin(machineID, a, o, next, token)
+		return nil
+	})
+	if err != nil {
+		accepted, begun = err, err
+	}
+	r.trial.mu.Lock()
+	defer r.trial.mu.Unlock()
+	r.trial.begun[next] = begun == nil
+	return b, accepted, begun
+}
+
 func (r *recorder) Reject(machineID string, f journal.Failure) error {
 	return r.trial.write(func() error { return r.Campaign.Reject(machineID, f) })
 }

@@ -39,6 +39,8 @@ const (
 	AnswerBegun    Point = "answer-begun"  // its header is there
 	AnswerReceived Point = "answer-received"
 	TokenTold      Point = "token-told"
+	NextDue        Point = "next-due"        // its token is ours, the outcome before it is not on disk
+	NextBegun      Point = "next-begun"      // its intent is on disk with that outcome
 	DoubtOnDisk    Point = "doubt-on-disk"   // the settler does not know it
 	OutcomeOnDisk  Point = "outcome-on-disk" // it does not count yet
 
@@ -62,7 +64,7 @@ func All() []Point {
 		JournalDrafted, JournalPublished, LedgerAnew, LedgerSlot, BatchApplied, BatchSynced,
 		Recovered, CampaignStarted, ListOpened, ListTaken, ListEnlisted,
 		RunBegun, PriorNoted, ActionAdopted, TenantCompared,
-		TokenTaken, IntentDue, IntentOnDisk, BytesWritten, AnswerBegun, AnswerReceived, TokenTold, DoubtOnDisk, OutcomeOnDisk,
+		TokenTaken, IntentDue, IntentOnDisk, BytesWritten, AnswerBegun, AnswerReceived, TokenTold, NextDue, NextBegun, DoubtOnDisk, OutcomeOnDisk,
 		LookMade, SettlementDue, SettlementOnDisk, WaveEnded, WaveReleased, WorkDone, ResultRecorded,
 	}
 }
