@@ -78,7 +78,7 @@ func hashedLine(line []byte, before digest, seq uint64, body []byte) []byte {
 // exportedLine appends an event's line in an export. It is made of the stored
 // bytes, so that whoever has only the export hashes what the journal hashed.
 func exportedLine(line []byte, before digest, e *storedEvent) []byte {
-	line = hashedLine(line, before, e.Seq, e.body)
+	line = hashedLine(line, before, e.Seq, e.object())
 	line = append(line, `,"hash":"`...)
 	line = hex.AppendEncode(line, e.hash[:])
 	return append(line, '"', '}')
@@ -86,5 +86,5 @@ func exportedLine(line []byte, before digest, e *storedEvent) []byte {
 
 // follows says whether the event is what was chained to the one before it.
 func (e *storedEvent) follows(before digest) bool {
-	return e.hash == sha256.Sum256(hashedLine(nil, before, e.Seq, e.body))
+	return e.hash == sha256.Sum256(hashedLine(nil, before, e.Seq, e.object()))
 }

@@ -11,8 +11,13 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// compactBytes is about how much one transaction of a copy writes.
-const compactBytes = 16 << 20
+const (
+	// compactBytes is about how much one transaction of a copy writes.
+	compactBytes = 16 << 20
+	// compactSlack is how much longer than its pages a copy may be. While a journal
+	// is written to, it grows by 16 MB at a time.
+	compactSlack = 64 << 10
+)
 
 // Compact writes a copy of the journal to the new file dst, without the space
 // that the journal no longer needs, and returns when it is on disk. The journal
@@ -69,6 +74,7 @@ func copyTo(dst string, tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
+	db.AllocSize = compactSlack
 	err = tx.ForEach(func(name []byte, from *bolt.Bucket) error { return copyBucket(db, name, from) })
 	return errors.Join(err, db.Close())
 }

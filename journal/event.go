@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -36,29 +37,52 @@ type Event struct {
 // storedEvent is an event with what it is stored as.
 type storedEvent struct {
 	Event
-	body []byte // the event as JSON, without Seq, which the key holds
-	hash digest
+	stored []byte // without Seq, which the key holds
+	hash   digest
 }
 
 func eventKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-// An event's value: the event as JSON, its hash and the checksum.
+// An event's value: its short form, or where it has none the event as JSON; its hash
+// and the checksum.
 func encodeEvent(before digest, seq uint64, e *Event) (value []byte, hash digest, err error) {
-	stored := *e
-	stored.Seq = 0
+	object, err := e.object()
+	if err != nil {
+		return nil, hash, err
+	}
+	hash = sha256.Sum256(hashedLine(nil, before, seq, object))
+	stored := shorten(e, object)
+	if stored == nil {
+		stored = object
+	}
+	return seal(eventKey(seq), append(stored, hash[:]...)), hash, nil
+}
+
+// object returns the event as a JSON object, without Seq: what the chain hashes and
+// an export shows. It is the same for ever.
+func (e *Event) object() ([]byte, error) {
+	if e.plain() {
+		return e.appendPlain(make([]byte, 0, 512)), nil
+	}
+	numberless := *e
+	numberless.Seq = 0
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false) // the body is exported as it is
-	if err := encoder.Encode(&stored); err != nil {
-		return nil, hash, err
-	}
-	object := bytes.TrimSuffix(body.Bytes(), []byte("\n"))
-	hash = sha256.Sum256(hashedLine(nil, before, seq, object))
-	return seal(eventKey(seq), append(object, hash[:]...)), hash, nil
+	err := encoder.Encode(&numberless)
+	return bytes.TrimSuffix(body.Bytes(), []byte("\n")), err
 }
 
-// decodeEvent reads a value. The body is the value's own memory. Whether the
-// hash is right shows only next to the event before.
+// object returns what the event was stored from.
+func (e *storedEvent) object() []byte {
+	if e.stored[0] == shortForm {
+		return e.appendPlain(nil)
+	}
+	return e.stored
+}
+
+// decodeEvent reads a value, whose memory the event shares. Whether the hash is right
+// shows only next to the event before.
 func decodeEvent(key, value []byte) (storedEvent, error) {
 	var e storedEvent
 	if len(key) != 8 {
@@ -70,16 +94,26 @@ func decodeEvent(key, value []byte) (storedEvent, error) {
 		return e, fmt.Errorf("event %d: %w", seq, err)
 	}
 	n := len(sealed) - len(e.hash)
-	if n < 2 || sealed[0] != '{' || sealed[n-1] != '}' {
-		return e, fmt.Errorf("%w: event %d is no object with a hash", ErrDamaged, seq)
+	if n < 2 {
+		return e, fmt.Errorf("%w: event %d has no hash", ErrDamaged, seq)
 	}
-	e.body, e.hash = sealed[:n], digest(sealed[n:])
-	if err := json.Unmarshal(e.body, &e.Event); err != nil {
+	e.stored, e.hash = sealed[:n], digest(sealed[n:])
+	if e.Event, err = readEvent(e.stored); err != nil {
 		return e, fmt.Errorf("%w: event %d: %w", ErrDamaged, seq, err)
-	}
-	if e.Kind == "" {
-		return e, fmt.Errorf("%w: event %d is of no kind", ErrDamaged, seq)
 	}
 	e.Seq = seq
 	return e, nil
+}
+
+func readEvent(stored []byte) (e Event, err error) {
+	switch {
+	case stored[0] == shortForm:
+		return unfold(stored)
+	case stored[0] != '{' || stored[len(stored)-1] != '}':
+		return e, errors.New("neither a short form nor an object")
+	}
+	if err = json.Unmarshal(stored, &e); err == nil && e.Kind == "" {
+		err = errors.New("of no kind")
+	}
+	return e, err
 }

@@ -54,7 +54,7 @@ func readEvents(tx *bolt.Tx, next uint64) ([]storedEvent, error) {
 		if err != nil {
 			return events, err
 		}
-		e.body = bytes.Clone(e.body)
+		e.stored = bytes.Clone(e.stored)
 		events = append(events, e)
 		next++
 	}

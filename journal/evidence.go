@@ -123,7 +123,7 @@ func (f *findings) takeEvent(key, value []byte) {
 		f.overflow = true
 		return
 	}
-	e.body = slices.Clone(e.body)
+	e.stored = slices.Clone(e.stored)
 	f.events[e.Seq] = append(f.events[e.Seq], e)
 }
 

@@ -64,7 +64,7 @@ func (f *findings) writeLog(db *bolt.DB) error {
 			b := newBatch(tx, time.Time{})
 			for _, e := range chunk {
 				key := eventKey(e.Seq)
-				b.put(b.events, key, seal(key, slices.Concat(e.body, e.hash[:])), b.events.SetSequence(e.Seq))
+				b.put(b.events, key, seal(key, slices.Concat(e.stored, e.hash[:])), b.events.SetSequence(e.Seq))
 			}
 			return b.err
 		})

@@ -57,6 +57,8 @@ const (
 	// bytes more.
 	renewedFormat = 2
 	renewedSize   = headerSize + 8
+	// detailsRoom is what the details of most machines take.
+	detailsRoom = 256
 )
 
 // header is the part of a record that scans read.
@@ -108,31 +110,10 @@ type record struct {
 	details
 }
 
-// details are what only the display of a single machine, a report or the next
-// attempt needs.
-type details struct {
-	Name     string   `json:"name,omitempty"`
-	Comment  string   `json:"comment,omitempty"`
-	Columns  int      `json:"columns,omitempty"` // which of the campaign's column sets Carried follows
-	Carried  []string `json:"carried,omitempty"`
-	ActionID string   `json:"action_id,omitempty"`
-	Prior    []string `json:"prior,omitempty"`
-	Failure  *Failure `json:"failure,omitempty"`
-	Reason   string   `json:"reason,omitempty"`
-	// Word is why the machine was last authorised to be sent again; Past are actions
-	// that were over then, which are neither adopted nor settle an attempt.
-	Word     string        `json:"word,omitempty"`
-	Past     []string      `json:"past,omitempty"`
-	Leaving  string        `json:"leaving,omitempty"` // why a machine sending or in doubt is to be excluded, should it not be sent
-	Sent     time.Time     `json:"sent,omitzero"`
-	Answered time.Time     `json:"answered,omitzero"`
-	Cancel   *Cancellation `json:"cancel,omitempty"`
-}
-
 // A record's value: format, state and origin in a byte each; attempts, looks
 // and row in four; the time of the last change in eight; in the second format
 // authorisations and passed in four each; the length of the action in four, the
-// action, the details as JSON, and the checksum.
+// action, the details, and the checksum.
 func encodeRecord(key []byte, r *record) ([]byte, error) {
 	origin, ok := r.origin.code()
 	if !ok {
@@ -141,15 +122,11 @@ func encodeRecord(key []byte, r *record) ([]byte, error) {
 	if len(r.action) > math.MaxInt32 {
 		return nil, fmt.Errorf("journal: action of %d bytes", len(r.action))
 	}
-	body, err := json.Marshal(&r.details)
-	if err != nil {
-		return nil, err
-	}
 	format := byte(recordFormat)
 	if r.authorised != 0 || r.passed != 0 {
 		format = renewedFormat
 	}
-	v := make([]byte, 0, renewedSize+len(r.action)+len(body)+4)
+	v := make([]byte, 0, renewedSize+len(r.action)+detailsRoom+4)
 	v = append(v, format, byte(r.state), origin)
 	v = binary.BigEndian.AppendUint32(v, r.attempts)
 	v = binary.BigEndian.AppendUint32(v, r.notFound)
@@ -160,7 +137,8 @@ func encodeRecord(key []byte, r *record) ([]byte, error) {
 		v = binary.BigEndian.AppendUint32(v, r.passed)
 	}
 	v = binary.BigEndian.AppendUint32(v, uint32(len(r.action))) //nolint:gosec // checked above
-	return seal(key, append(append(v, r.action...), body...)), nil
+	v, err := appendDetails(append(v, r.action...), &r.details, r.action)
+	return seal(key, v), err
 }
 
 // decodeHeader checks the whole value and returns its header and the rest.
@@ -206,7 +184,7 @@ func decodeRecord(key, value []byte) (*record, error) {
 	if n > 0 {
 		r.action = slices.Clone(rest[:n])
 	}
-	if err := json.Unmarshal(rest[n:], &r.details); err != nil {
+	if r.details, err = readDetails(rest[n:], r.action); err != nil {
 		return nil, fmt.Errorf("%w: details under key %x: %w", ErrDamaged, key, err)
 	}
 	return r, nil

@@ -117,7 +117,7 @@ func (l *Limiter) TryTake() *Token {
 	}
 	defer l.turn.Release(1)
 	// An error with a token is that of letting the lock go, which the next one meets.
-	t, _, _ := l.tryOnce(moment, tryPatience) //nolint:errcheck // see above
+	t, _, _ := l.tryOnce(moment, tryPatience)
 	return t
 }
 
