@@ -145,9 +145,10 @@ func (c *Client) request(ctx context.Context, k call, token string) (*http.Reque
 	if err != nil {
 		return nil, err
 	}
-	// A body that cannot be had a second time keeps the transport from sending
-	// the request again on another connection, reads as well as writes.
-	req.Body, req.ContentLength, req.GetBody = onceBody{bytes.NewReader(k.body)}, int64(len(k.body)), nil
+	// A body that cannot be had a second time, for want of GetBody, keeps the
+	// transport from sending the request again on another connection, reads as well
+	// as writes. One that it knows to be in memory leaves in one write with the header.
+	req.Body, req.ContentLength, req.GetBody = io.NopCloser(bytes.NewReader(k.body)), int64(len(k.body)), nil
 	if len(k.body) > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -156,11 +157,6 @@ func (c *Client) request(ctx context.Context, k call, token string) (*http.Reque
 	req.Header.Set("Authorization", "Bearer "+token)
 	return req, nil
 }
-
-// onceBody hides from net/http that its reader could be rewound.
-type onceBody struct{ io.Reader }
-
-func (onceBody) Close() error { return nil }
 
 func readBounded(r io.Reader, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))
