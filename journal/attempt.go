@@ -50,8 +50,11 @@ func (c *Campaign) explain(m move, machine string, err error) error {
 }
 
 func (c *Campaign) apply(b *batch, id rawID, m move) error {
-	key := id.key(c.number)
-	r, err := b.record(key)
+	g, err := b.look(id)
+	if err != nil {
+		return err
+	}
+	r, err := g.record(c.number)
 	if err != nil {
 		return err
 	}
@@ -73,7 +76,7 @@ func (c *Campaign) apply(b *batch, id rawID, m move) error {
 		b.putEvent(next)
 	}
 	r.updated = b.now
-	b.putRecord(key, r)
+	b.putRecord(id.key(c.number), r)
 	return nil
 }
 
@@ -159,22 +162,21 @@ func (c *Campaign) beginning(token uint64, a *Attempt) move {
 // others looks at what other campaigns know of the machine. It refuses when one
 // of them holds it, and returns the ids of the actions they had.
 func (c *Campaign) others(b *batch, id rawID, to State) ([]string, error) {
+	g, err := b.look(id)
+	if err != nil {
+		return nil, err
+	}
 	var actions []string
-	for g := range machineGroups(b.machines, id, 1) {
-		if g.err != nil {
-			return nil, g.err
+	for _, h := range g.records {
+		r, err := decodeRecord(h.key, h.value)
+		if err != nil {
+			return nil, err
 		}
-		for _, h := range g.records {
-			r, err := decodeRecord(h.key, h.value)
-			if err != nil {
-				return nil, err
-			}
-			if r.holds(c.number) {
-				return nil, c.held(h.campaign, r, to)
-			}
-			if h.campaign != c.number && r.ActionID != "" {
-				actions = append(actions, r.ActionID)
-			}
+		if r.holds(c.number) {
+			return nil, c.held(h.campaign, r, to)
+		}
+		if h.campaign != c.number && r.ActionID != "" {
+			actions = append(actions, r.ActionID)
 		}
 	}
 	return actions, nil

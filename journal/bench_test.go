@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,26 +15,30 @@ import (
 // action is as large as the service's.
 var action = journal.Action{ID: "5382f7ea-7557-4ab7-9782-d50480024a4e", Status: "Pending", Raw: fmt.Appendf(nil, `{"id":"5382f7ea","pad":%q}`, make([]byte, 100))}
 
-// BenchmarkSend measures an intent and its outcome together.
+// BenchmarkSend measures an intent and its outcome, which go to the disk together
+// with the next intent, as a worker writes them.
 func BenchmarkSend(b *testing.B) {
 	for _, writers := range []int{1, 8, 64} {
 		b.Run(fmt.Sprint(writers, " writers"), func(b *testing.B) {
 			j, err := journal.Open(journalPath(b), contoso, journal.Options{})
 			must(b, err)
 			defer j.Close()
-			c := started(b, j, "spring", machines(b.N))
+			c := started(b, j, "spring", machines(b.N+2*writers+1))
 			var next atomic.Int64
 			b.ResetTimer()
 			var group sync.WaitGroup
 			for range writers {
 				group.Go(func() {
-					for n := next.Add(1) - 1; n < int64(b.N); n = next.Add(1) - 1 {
-						if _, err := c.Begin(id(int(n)), 1); err != nil {
-							b.Error(err)
-						}
-						if err := c.Accept(id(int(n)), action, journal.Ours); err != nil {
-							b.Error(err)
-						}
+					machine := id(int(next.Add(1)))
+					_, err := c.Begin(machine, 1)
+					for n := next.Add(1); err == nil && n <= int64(b.N); n = next.Add(1) {
+						var accepted error
+						_, accepted, err = c.AcceptAndBegin(machine, action, journal.Ours, id(int(n)), 1)
+						err = errors.Join(err, accepted)
+						machine = id(int(n))
+					}
+					if err != nil {
+						b.Error(err)
 					}
 				})
 			}

@@ -145,6 +145,7 @@ type batch struct {
 	machines, events, campaigns *bolt.Bucket
 	counted                     *bolt.Bucket       // nil in a journal without counts
 	counts                      map[uint32]*Counts // that the batch has changed, by campaign
+	looked                      group              // the machine that was looked at last, unless it was written since
 	now                         time.Time
 	head                        *digest // of the log as the batch leaves it; nil before its first event
 	writes                      int
@@ -176,6 +177,23 @@ func (b *batch) next(bucket *bolt.Bucket) uint64 {
 	return seq
 }
 
+// look returns all records of a machine, for those who need them more than once.
+func (b *batch) look(id rawID) (*group, error) {
+	if len(b.looked.records) > 0 && b.looked.id == id {
+		return &b.looked, nil
+	}
+	b.looked = group{}
+	for g := range machineGroups(b.machines, id, 1) {
+		if g.err != nil {
+			return nil, g.err
+		}
+		if g.id == id {
+			b.looked = *g
+		}
+	}
+	return &b.looked, nil
+}
+
 // record reads a record; nil when there is none.
 func (b *batch) record(key []byte) (*record, error) {
 	value := b.machines.Get(key)
@@ -190,6 +208,7 @@ func (b *batch) putRecord(key []byte, r *record) {
 	if err == nil {
 		err = b.countAnew(key, value)
 	}
+	b.looked = group{}
 	b.put(b.machines, key, value, err)
 }
 

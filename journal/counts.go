@@ -103,16 +103,11 @@ func (b *batch) countAnew(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	var whole group
-	for g := range machineGroups(b.machines, id, 1) {
-		if g.err != nil {
-			return g.err
-		}
-		if g.id == id {
-			whole = *g
-		}
+	whole, err := b.look(id)
+	if err != nil {
+		return err
 	}
-	if err := tally(&whole, -1, b.countsOf); err != nil {
+	if err := tally(whole, -1, b.countsOf); err != nil {
 		return err
 	}
 	at, found := slices.BinarySearchFunc(whole.records, campaign, func(h held, c uint32) int { return int(h.campaign) - int(c) })
@@ -120,7 +115,7 @@ func (b *batch) countAnew(key, value []byte) error {
 		whole.records = slices.Insert(whole.records, at, held{})
 	}
 	whole.records[at] = held{campaign, key, value}
-	return tally(&whole, 1, b.countsOf)
+	return tally(whole, 1, b.countsOf)
 }
 
 func (b *batch) countsOf(campaign uint32) (*Counts, error) {

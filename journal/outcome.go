@@ -44,6 +44,7 @@ func (c *Campaign) AcceptAndBegin(machineID string, a Action, o Origin, next str
 
 // accepting is the move of Accept.
 func accepting(a Action, o Origin) move {
+	a.Raw = jsonOf(a.Raw) // here, where no other change waits for it
 	return move{op: "accept", kind: KindAccepted, to: Accepted, status: a.Status,
 		edit: func(b *batch, _ rawID, r *record, e *Event) error {
 			if _, known := o.code(); !known || o == "" {
@@ -67,6 +68,7 @@ func accepting(a Action, o Origin) move {
 // with [ErrOtherAction] when the action was over when the machine was authorised to
 // be sent again.
 func (c *Campaign) Adopt(machineID string, a Action) error {
+	a.Raw = jsonOf(a.Raw)
 	return c.move(machineID, move{op: "adopt", kind: KindAdopted, to: Accepted, status: a.Status,
 		edit: func(b *batch, id rawID, r *record, e *Event) error {
 			if _, err := c.others(b, id, Accepted); err != nil {
@@ -89,12 +91,13 @@ func (c *Campaign) Settle(machineID string, a Action) error {
 	if !ok {
 		return nil
 	}
+	a.Raw = jsonOf(a.Raw)
 	return c.move(machineID, move{op: "settle", kind: KindSettled, to: final,
 		edit: func(_ *batch, _ rawID, r *record, e *Event) error {
 			if r.ActionID != "" && r.ActionID != a.ID || slices.Contains(r.Past, a.ID) {
 				return ErrOtherAction
 			}
-			r.ActionID, r.action = a.ID, jsonOf(a.Raw)
+			r.ActionID, r.action = a.ID, a.Raw
 			e.ActionID = a.ID
 			return nil
 		}})
@@ -158,7 +161,7 @@ func (c *Campaign) Verdict(machineID string, applied bool, reason, who string) e
 }
 
 func (r *record) accept(a Action, o Origin) {
-	r.origin, r.ActionID, r.action, r.Failure = o, a.ID, jsonOf(a.Raw), nil
+	r.origin, r.ActionID, r.action, r.Failure = o, a.ID, a.Raw, nil
 }
 
 // finalStatus returns the state that a final status of a MachineAction means.

@@ -21,6 +21,16 @@ type group struct {
 	err     error // with it the walk ends
 }
 
+// record reads the machine's record in a campaign; nil when there is none.
+func (g *group) record(campaign uint32) (*record, error) {
+	for _, h := range g.records {
+		if h.campaign == campaign {
+			return decodeRecord(h.key, h.value)
+		}
+	}
+	return nil, nil
+}
+
 // machineGroups walks over the machines in the order of their ids, from the
 // given one on, at most limit of them. What it yields is valid until the next.
 //
