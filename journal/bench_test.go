@@ -5,15 +5,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	bolt "go.etcd.io/bbolt"
 
 	"offboard/journal"
 )
 
 // action is as large as the service's.
-var action = journal.Action{ID: "5382f7ea-7557-4ab7-9782-d50480024a4e", Status: "Pending", Raw: fmt.Appendf(nil, `{"id":"5382f7ea","pad":%q}`, make([]byte, 100))}
+var action = journal.Action{ID: "5382f7ea-7557-4ab7-9782-d50480024a4e", Status: "Pending", Raw: fmt.Appendf(nil, `{"id":"5382f7ea-7557-4ab7-9782-d50480024a4e","pad":%q}`, strings.Repeat("x", 650))}
 
 // BenchmarkSend measures an intent and its outcome, which go to the disk together
 // with the next intent, as a worker writes them.
@@ -46,6 +49,41 @@ func BenchmarkSend(b *testing.B) {
 			b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "writes/s")
 		})
 	}
+}
+
+// BenchmarkStore is the reference of 64 writers: what bbolt by itself can do with the
+// pages that they change, 32 machines a commit, without looking at anything.
+func BenchmarkStore(b *testing.B) {
+	const batch = 32
+	db, err := bolt.Open(filepath.Join(b.TempDir(), "store"), 0o600, nil)
+	must(b, err)
+	defer db.Close()
+	records, events := []byte("records"), []byte("events")
+	planned, accepted, event := make([]byte, 100), make([]byte, 850), make([]byte, 130)
+	fill := func(tx *bolt.Tx) error {
+		bucket, err := tx.CreateBucket(records)
+		must(b, err)
+		_, err = tx.CreateBucket(events)
+		for n := range b.N + 2*batch {
+			err = errors.Join(err, bucket.Put([]byte(id(n)), planned))
+		}
+		return err
+	}
+	must(b, db.Update(fill))
+	b.ResetTimer()
+	for n := 0; n < b.N; n += batch {
+		must(b, db.Update(func(tx *bolt.Tx) (err error) {
+			bucket, log := tx.Bucket(records), tx.Bucket(events)
+			for i := n; i < n+batch; i++ { // the outcomes of these, the intents of those that follow
+				err = errors.Join(err, bucket.Put([]byte(id(i)), accepted), bucket.Put([]byte(id(i+batch)), planned))
+				for half := range 2 {
+					err = errors.Join(err, log.Put(eventKey(uint64(2*i+half)), event))
+				}
+			}
+			return err
+		}))
+	}
+	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "writes/s")
 }
 
 // BenchmarkAppend is the reference: two appends of as many bytes, each with fsync.

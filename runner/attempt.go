@@ -23,7 +23,7 @@ type admission struct {
 type try struct {
 	admission
 	journal.Attempt
-	began time.Time
+	began time.Time // when its request did
 }
 
 // attempt is one machine's way: token, intent, one request, its meaning, the
@@ -59,12 +59,13 @@ func (r *Runner) begun(n admission, a journal.Attempt, err error) (*try, error) 
 	// If we crash from here on, the journal says "sending" and the next run
 	// treats the machine as in doubt.
 	failpoint.Hit(failpoint.IntentOnDisk)
-	return &try{admission: n, Attempt: a, began: time.Now()}, nil
+	return &try{admission: n, Attempt: a}, nil
 }
 
 // carry sends a request and records what came of it. It returns the attempt that
 // was begun with the outcome, if one was.
 func (r *Runner) carry(take, flight context.Context, t try) (*try, error) {
+	t.began = time.Now()
 	comment := strings.TrimSpace(Mark(r.name, t.Number) + " " + t.Comment)
 	action, err := r.c.Service.Offboard(flight, t.machineID, comment)
 	failpoint.Hit(failpoint.AnswerReceived)
