@@ -16,7 +16,7 @@ const (
 	compactBytes = 16 << 20
 	// compactSlack is how much longer than its pages a copy may be. While a journal
 	// is written to, it grows by 16 MB at a time.
-	compactSlack = 64 << 10
+	compactSlack = 4 << 10
 )
 
 // Compact writes a copy of the journal to the new file dst, without the space

@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"offboard/journal"
 )
@@ -142,6 +147,47 @@ func TestCompact(t *testing.T) {
 	same, err := again.Campaign("spring")
 	must(t, err)
 	begin(t, same, id(5))
+}
+
+// TestBytesOfAMachine: a settled machine takes 2.5 times what the service says of its
+// action, events and all.
+func TestBytesOfAMachine(t *testing.T) {
+	t.Parallel()
+	const n, workers = 2048, 64
+	j := mustOpen(t, journalPath(t), journal.Options{})
+	list := machines(n)
+	for i := range list {
+		list[i].Name = fmt.Sprintf("pc-%07d.corp.example.com", i)
+		list[i].Carried = []string{fmt.Sprintf("owner-%04d@example.com", i%500), "site-12", fmt.Sprintf("CHG-%07d", i), "Windows11", "Onboarded", "2026-08-01T10:00:00Z"}
+	}
+	c := started(t, j, "machines-2048", list)
+	action := func(i int, status string) journal.Action {
+		guid := fmt.Sprintf("5382f7ea-7557-4ab7-9782-%012x", i)
+		return journal.Action{ID: guid, Status: status, Raw: fmt.Appendf(nil, `{"id":%q,"status":%q,"others":%q}`, guid, status, strings.Repeat("x", 638))}
+	}
+	var group errgroup.Group
+	for w := range workers {
+		group.Go(func() error {
+			for i := w; i < n; i += workers {
+				_, err := c.Begin(id(i), rand.Uint64())
+				err = errors.Join(err, c.Accept(id(i), action(i, "Pending"), journal.Ours), c.Settle(id(i), action(i, "Succeeded")))
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	must(t, group.Wait())
+	copied := filepath.Join(t.TempDir(), "copy.journal")
+	must(t, j.Compact(copied))
+	info, err := os.Stat(copied)
+	must(t, err)
+	each, said := float64(info.Size())/n, float64(len(action(0, "Succeeded").Raw))
+	t.Logf("%.0f bytes a machine, %.0f of its action: %.3f times", each, said, each/said)
+	if each > 2.5*said {
+		t.Errorf("%.0f bytes a machine are more than 2.5 times the %.0f of its action", each, said)
+	}
 }
 
 // TestShrinkWhileAnotherWaits: whoever waits for the lock of a journal that is

@@ -3,9 +3,11 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -25,10 +27,11 @@ var shortKinds = [...]Kind{KindIntent, KindAccepted, KindSettled}
 // The fields behind the header of a short form.
 const (
 	fieldCampaign byte = iota + 1
-	fieldAttempt
+	fieldAttempt       // unless it is the first
 	fieldOrigin
 	fieldAction
-	fieldToken // eight bytes
+	fieldActionGUID // the same in 16 bytes
+	fieldToken      // eight bytes
 )
 
 // plain says that an event has nothing but what a short form holds, in letters that
@@ -91,11 +94,17 @@ func shorten(e *Event, object []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(e.Time.UnixNano()))
 	b = append(b, id[:]...)
 	b = appendField(b, fieldCampaign, e.Campaign)
-	b = appendNumber(b, fieldAttempt, uint64(e.Attempt)) //nolint:gosec // not negative
+	if e.Attempt != 1 {
+		b = appendNumber(b, fieldAttempt, uint64(e.Attempt)) //nolint:gosec // not negative
+	}
 	if origin != 0 {
 		b = appendNumber(b, fieldOrigin, uint64(origin))
 	}
-	b = appendOptional(b, fieldAction, e.ActionID)
+	if guid, ok := packGUID(e.ActionID); ok {
+		b = appendField(b, fieldActionGUID, guid)
+	} else {
+		b = appendOptional(b, fieldAction, e.ActionID)
+	}
 	if e.Token != 0 {
 		b = appendField(b, fieldToken, binary.BigEndian.AppendUint64(nil, e.Token))
 	}
@@ -112,7 +121,7 @@ func unfold(b []byte) (Event, error) {
 		return Event{}, errors.New("no short form of an event")
 	}
 	at, err := timeOf(b[4:12])
-	e := Event{Kind: shortKinds[b[1]], From: State(b[2]), To: State(b[3]), Time: at, MachineID: rawID(b[12:shortHeader]).String()}
+	e := Event{Kind: shortKinds[b[1]], Attempt: 1, From: State(b[2]), To: State(b[3]), Time: at, MachineID: rawID(b[12:shortHeader]).String()}
 	for name, value := range fields(b[shortHeader:]) {
 		err = errors.Join(err, e.take(name, value))
 	}
@@ -132,6 +141,11 @@ func (e *Event) take(name byte, value []byte) error {
 		e.Origin = originCodes[number(value)%uint64(len(originCodes))]
 	case fieldAction:
 		e.ActionID = string(value)
+	case fieldActionGUID:
+		if len(value) != 16 {
+			return errors.New("no GUID")
+		}
+		e.ActionID = unpackGUID(value)
 	case fieldToken:
 		if len(value) != 8 {
 			return errors.New("no token")
@@ -141,4 +155,16 @@ func (e *Event) take(name byte, value []byte) error {
 		return unknownField(name)
 	}
 	return nil
+}
+
+// packGUID returns the bytes of a GUID in the form that the service gives actions.
+func packGUID(s string) ([]byte, bool) {
+	digits := strings.ReplaceAll(s, "-", "")
+	b, err := hex.DecodeString(digits)
+	return b, err == nil && len(b) == 16 && unpackGUID(b) == s
+}
+
+func unpackGUID(b []byte) string {
+	d := hex.EncodeToString(b)
+	return d[:8] + "-" + d[8:12] + "-" + d[12:16] + "-" + d[16:20] + "-" + d[20:]
 }

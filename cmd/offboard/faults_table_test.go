@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -45,15 +46,18 @@ func diskFaults(nth int) (rows []namedFault) {
 		for when, c := range map[string]struct {
 			commits int
 			holds   map[string]int
+			args    []string
 		}{
-			"before the intent": {1, standing(nth, "accepted")}, // the last outcome is still written
-			"at the outcome":    {0, standing(nth, "sending")},
+			// With the quota used up the last outcome is written without the next intent.
+			"before the intent":   {1, standing(nth, "accepted"), []string{"--per-minute", strconv.Itoa(nth)}},
+			"at the outcome":      {0, standing(nth, "sending"), nil}, // and at the intent that is written with it
+			"at the next outcome": {1, standing(nth+1, "sending"), nil},
 		} {
 			rows = append(rows, namedFault{
 				name: name + " " + when,
 				then: func(d *disturbed) { d.disk.breaks(err, c.commits) },
 				end:  func(d *disturbed) { d.disk.mends() },
-				code: exitUnexpected, says: err.Error(), holds: c.holds,
+				code: exitUnexpected, says: err.Error(), holds: c.holds, args: c.args,
 			})
 		}
 	}
@@ -106,12 +110,14 @@ func journalFaults(nth int) []namedFault {
 		return rows // which lets nobody move an open file
 	}
 	aside := func(d *disturbed) string { return filepath.Join(d.dir, "aside") }
+	// The file that was moved holds the last outcome, and the intent that was written
+	// with it and is not acted upon.
 	return append(rows, namedFault{
 		name:  "journal moved while in use",
 		begin: inDir,
 		then:  func(d *disturbed) { d.must(os.Rename(d.journalOf(), aside(d))) },
 		end:   func(d *disturbed) { d.must(os.Rename(aside(d), d.journalOf())) },
-		code:  exitJournal, says: "the journal is not where it was", holds: standing(nth, "accepted"),
+		code:  exitJournal, says: "the journal is not where it was", holds: standing(nth+1, "sending"),
 	}, namedFault{
 		name:  "journal replaced while in use",
 		begin: inDir,
@@ -122,7 +128,7 @@ func journalFaults(nth int) []namedFault {
 			d.must(os.WriteFile(d.journalOf(), text, 0o600))
 		},
 		end:  func(d *disturbed) { d.must(os.Rename(aside(d), d.journalOf())) },
-		code: exitJournal, says: "the journal is not where it was", holds: standing(nth, "accepted"),
+		code: exitJournal, says: "the journal is not where it was", holds: standing(nth+1, "sending"),
 	}, namedFault{
 		name:  "journal deleted while in use",
 		begin: inDir,
