@@ -2,6 +2,9 @@ package journal_test
 
 import (
 	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -48,4 +51,38 @@ func TestAcceptAndBegin(t *testing.T) {
 	}
 	_, err = j.Check(t.Context())
 	must(t, err)
+}
+
+// TestTogetherAsApart: what AcceptAndBegin writes is what Accept and Begin write, to
+// the byte of an export, whichever of the two is refused.
+func TestTogetherAsApart(t *testing.T) {
+	t.Parallel()
+	together := func(c *journal.Campaign, of, next string, a journal.Action) error {
+		_, accepted, begun := c.AcceptAndBegin(of, a, journal.Ours, next, 7)
+		return errors.Join(accepted, begun)
+	}
+	apart := func(c *journal.Campaign, of, next string, a journal.Action) error {
+		accepted := c.Accept(of, a, journal.Ours)
+		_, begun := c.Begin(next, 7)
+		return errors.Join(accepted, begun)
+	}
+	var exports []string
+	for _, do := range []func(*journal.Campaign, string, string, journal.Action) error{together, apart} {
+		j := mustOpen(t, journalPath(t), journal.Options{Now: newClock().Now})
+		c := started(t, j, "spring", machines(6))
+		said := &strings.Builder{}
+		begin(t, c, id(0))
+		for n, next := range []string{id(1), id(2), id(1), "no id", id(9), id(4)} {
+			a := withStatus(pending(fmt.Sprint("a", n)), []string{"Pending", "Succeeded"}[n%2])
+			err := do(c, id(n), next, a)
+			_, _ = fmt.Fprintln(said, strings.ReplaceAll(fmt.Sprint(err), filepath.Dir(j.Path()), ""))
+		}
+		must(t, j.Export(said))
+		exports = append(exports, said.String())
+		_, err := j.Check(t.Context())
+		must(t, err)
+	}
+	if exports[0] != exports[1] {
+		t.Errorf("together:\n%s\napart:\n%s", exports[0], exports[1])
+	}
 }
