@@ -264,27 +264,32 @@ func answerFaults(nth int) (rows []namedFault) {
 
 // stops end the run in order: what is in flight is finished, and nothing begun.
 func stops(nth int) (rows []namedFault) {
+	// The answer leaves when the stop has reached everybody.
+	stop := func(d *disturbed, cause error) {
+		d.stop(cause)
+		<-time.After(time.Millisecond)
+	}
 	for _, c := range []struct {
 		signal syscall.Signal
 		code   exitCode
 	}{{syscall.SIGINT, exitInterrupted}, {syscall.SIGTERM, exitTerminated}, {syscall.SIGHUP, exitTerminated}} {
 		rows = append(rows, namedFault{
 			name: c.signal.String(),
-			then: func(d *disturbed) { d.stop(interruption{c.signal}) },
+			then: func(d *disturbed) { stop(d, interruption{c.signal}) },
 			code: c.code, says: "offboard resume --campaign machines", holds: standing(nth, "accepted"),
 		})
 	}
 	return append(rows, namedFault{
 		name: "a signal and a full disk",
 		then: func(d *disturbed) {
-			d.stop(interruption{syscall.SIGTERM})
+			stop(d, interruption{syscall.SIGTERM})
 			d.disk.breaks(syscall.ENOSPC, 0)
 		},
 		end:  func(d *disturbed) { d.disk.mends() },
 		code: exitUnexpected, says: syscall.ENOSPC.Error(), holds: standing(nth, "sending"),
 	}, namedFault{
 		name: "a deadline",
-		then: func(d *disturbed) { d.stop(context.DeadlineExceeded) },
+		then: func(d *disturbed) { stop(d, context.DeadlineExceeded) },
 		code: exitUnexpected, says: "deadline", holds: standing(nth, "accepted"),
 	})
 }
