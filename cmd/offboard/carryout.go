@@ -24,6 +24,7 @@ func resumeCommand(cmd *cobra.Command, campaign, journalPath string) string {
 	var takes pflag.FlagSet
 	(&campaignFlags{}).bind(&takes)
 	(&reportFlag{}).bind(&takes)
+	(&dashboardFlags{}).bind(&takes)
 	(&configFlags{}).bind(&takes)
 	(&metricsFlags{}).bind(&takes)
 	args := []string{"offboard", "resume", "--campaign", campaign, "--journal", journalPath}
@@ -50,6 +51,7 @@ func (s *session) carryOut(ctx context.Context, c *journal.Campaign, resume stri
 	failpoint.Hit(failpoint.RunBegun)
 	ctx, closeDoor := s.openDoor(ctx, c, last.StartedAt)
 	defer closeDoor()
+	defer s.servePage(c, pageOfRun)()
 	defer s.app.tellStopping(ctx)()
 	summary, err := s.work(ctx, c)
 	failpoint.Hit(failpoint.WorkDone)

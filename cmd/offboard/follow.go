@@ -18,6 +18,7 @@ import (
 
 type followFlags struct {
 	campaignFlags
+	dashboardFlags
 	metricsFlags
 	bound   time.Duration
 	verbose bool
@@ -25,6 +26,7 @@ type followFlags struct {
 
 func (f *followFlags) bind(fs *pflag.FlagSet) {
 	f.bindReading(fs)
+	f.dashboardFlags.bind(fs)
 	f.metricsFlags.bind(fs)
 	f.progressFlags.bind(fs)
 	fs.DurationVar(&f.bound, "for", runner.Forever, "stop following after this `time` (0: look once; default: when every action has ended)")
@@ -70,6 +72,9 @@ func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
 		return err
 	}
 	defer s.close()
+	if err := s.pageAt(ctx, &f.dashboardFlags); err != nil {
+		return err
+	}
 	c, err := chooseCampaign(s.journal, f.campaign, journal.Accepted)
 	if err != nil {
 		return err
@@ -80,6 +85,7 @@ func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
 	last := lastRun{StartedAt: time.Now().UTC()}
 	ctx, closeDoor := s.openDoor(ctx, c, last.StartedAt)
 	defer closeDoor()
+	defer s.servePage(c, pageOfFollow)()
 	waiting, cause := s.follow(ctx, c, f.bound)
 	if ctx.Err() != nil {
 		cause = stoppedBy(context.Cause(ctx), cause)

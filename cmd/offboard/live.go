@@ -126,16 +126,18 @@ func (l *live) follows(report *progress) {
 }
 
 // Status is part of [door.Keeper].
-func (l *live) Status(campaign string) (any, error) {
+func (l *live) Status(campaign string) (any, error) { return l.status(campaign) }
+
+func (l *live) status(campaign string) (result, error) {
 	c, err := l.campaign, error(nil)
 	if campaign != "" {
 		if c, err = l.session.journal.Campaign(campaign); err != nil {
-			return nil, err
+			return result{}, err
 		}
 	}
 	r, _, err := resultOf(l.session.journal, c)
 	if err != nil {
-		return nil, err
+		return result{}, err
 	}
 	l.describe(&r)
 	return r, nil

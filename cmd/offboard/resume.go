@@ -14,6 +14,7 @@ import (
 type resumeFlags struct {
 	campaignFlags
 	reportFlag
+	dashboardFlags
 	metricsFlags
 	approveWave int
 }
@@ -31,6 +32,7 @@ With several open campaigns --campaign says which.`,
 	}
 	f.campaignFlags.bind(cmd.Flags())
 	f.reportFlag.bind(cmd.Flags())
+	f.dashboardFlags.bind(cmd.Flags())
 	f.metricsFlags.bind(cmd.Flags())
 	cmd.Flags().IntVar(&f.approveWave, "approve-wave", 0, "let wave `N`, the next one, begin as soon as the one before has ended, whatever else it waits for")
 	return cmd
@@ -48,6 +50,9 @@ func (a *app) resume(cmd *cobra.Command, f *resumeFlags) error {
 		return err
 	}
 	defer s.close()
+	if err := s.pageAt(cmd.Context(), &f.dashboardFlags); err != nil {
+		return err
+	}
 	if err := s.prepare(); err != nil {
 		return err
 	}

@@ -172,7 +172,7 @@ func exactArgs(n int) cobra.PositionalArgs {
 // lives in an environment is given without thinking.
 func personal(name string) bool {
 	return strings.HasPrefix(name, "include-") ||
-		slices.Contains([]string{"yes", "plan", "on-drift", "approve-wave", "retry", "retry-of", "again", "reason"}, name)
+		slices.Contains([]string{"yes", "plan", "on-drift", "approve-wave", "retry", "retry-of", "again", "reason", "serve"}, name)
 }
 
 func environmentName(flag string) string {

@@ -25,6 +25,7 @@ type runFlags struct {
 	waveFlags
 	planRunFlags
 	reportFlag
+	dashboardFlags
 	metricsFlags
 
 	planned *planned // nil: a list is run
@@ -73,6 +74,7 @@ refused, and none is ever added.`,
 	f.waveFlags.bind(cmd.Flags())
 	f.planRunFlags.bind(cmd.Flags())
 	f.reportFlag.bind(cmd.Flags())
+	f.dashboardFlags.bind(cmd.Flags())
 	f.metricsFlags.bind(cmd.Flags())
 	return cmd
 }
@@ -119,6 +121,9 @@ func (a *app) runMachines(cmd *cobra.Command, list *input.List, f *runFlags) err
 		return err
 	}
 	defer s.close()
+	if err := s.pageAt(ctx, &f.dashboardFlags); err != nil {
+		return err
+	}
 	p, err := s.plan(ctx, list, f)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 
 	"github.com/spf13/pflag"
@@ -77,6 +78,8 @@ type session struct {
 	inventory    *runner.Inventory // whole, if the list was made of it
 	given        runTerms          // what a person gave for this run
 	reportTo     string            // file to leave a report in; "" none
+	pageFlags    *dashboardFlags
+	pageListener net.Listener // of the live page until it is served; nil none
 }
 
 // open locks the journal and signs in, in this order: a second run learns at once
@@ -245,6 +248,9 @@ func (s *session) close() {
 		if l != nil {
 			_ = l.Close()
 		}
+	}
+	if s.pageListener != nil {
+		_ = s.pageListener.Close()
 	}
 	if s.journal != nil {
 		_ = s.journal.Close()

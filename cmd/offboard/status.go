@@ -19,6 +19,7 @@ type statusFlags struct {
 	outputFlag
 	verbose, watch bool
 	interval       time.Duration
+	page           dashboardFlags // of --serve
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -28,14 +29,18 @@ func (a *app) statusCommand() *cobra.Command {
 		Short: "Say how the campaigns stand",
 		Long: `Says how a campaign stands: from the run that is under way, of this account, or
 from the journal when there is none; then it is all campaigns without
---campaign. With --watch it says so again and again until the run has ended. The
-exit status of this command only says whether it could tell; exit_code in the
-JSON is that of the campaign's last run.`,
+--campaign. With --watch it says so again and again until the run has ended; with
+--serve it shows what the journal has on a page for a browser. The exit status of
+this command only says whether it could tell; exit_code in the JSON is that of the
+campaign's last run.`,
 		Example: "  offboard status\n  offboard status --watch --output json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.validate(); err != nil {
 				return err
+			}
+			if f.page.dashboard != "" {
+				return a.serveStatus(cmd.Context(), &f)
 			}
 			if f.watch {
 				return a.watch(cmd.Context(), &f)
@@ -46,6 +51,8 @@ JSON is that of the campaign's last run.`,
 	f.offlineFlags.bind(cmd.Flags())
 	f.outputFlag.bind(cmd.Flags())
 	cmd.Flags().BoolVar(&f.verbose, "verbose", false, "list every machine but those that this campaign had accepted")
+	cmd.Flags().StringVar(&f.page.dashboard, "serve", "", "serve the page of a campaign that no run is at work on at this `address`, such as 127.0.0.1:8765, until interrupted")
+	f.page.bindRemote(cmd.Flags())
 	cmd.Flags().BoolVar(&f.watch, "watch", false, "go on until the run has ended")
 	cmd.Flags().DurationVar(&f.interval, "interval", 2*time.Second, "`time` between two looks of --watch")
 	return cmd
@@ -54,6 +61,9 @@ JSON is that of the campaign's last run.`,
 func (f *statusFlags) validate() error {
 	if f.interval < 100*time.Millisecond {
 		return usageError("--interval %s is below 100ms", f.interval)
+	}
+	if f.watch && f.page.dashboard != "" {
+		return usageError("--serve and --watch: one or the other")
 	}
 	return f.outputFlag.validate()
 }
