@@ -46,6 +46,7 @@ lint: ## golangci-lint, go.mod tidy, builds and vets for windows and darwin
 	go mod verify
 	go vet -tags failpoint ./...
 	cd deploy && go vet ./... && go mod tidy -diff && go mod verify
+	cd internal/dashboard/browsertest && go vet ./... && go mod tidy -diff && go mod verify
 	GOOS=windows go build ./... && GOOS=windows go vet ./...
 	GOOS=darwin go build ./... && GOOS=darwin go vet ./...
 
@@ -112,6 +113,33 @@ bench: ## Everything against what one would use instead: the table of docs/perfo
 .PHONY: benchmarks
 benchmarks: ## Go benchmarks, in the form that benchstat reads
 	go test -run '^$$' -bench . -benchmem ./...
+
+BROWSERTEST := internal/dashboard/browsertest
+AXE := $(CURDIR)/bin/axe.min.js
+
+$(AXE): $(BROWSERTEST)/fetchaxe/main.go
+	cd $(BROWSERTEST) && go run ./fetchaxe $@
+	@touch $@
+
+.PHONY: chromium
+chromium:
+	@for browser in "$$OFFBOARD_TEST_BROWSER" chromium chromium-browser google-chrome chrome; do \
+		command -v "$$browser" >/dev/null && exit 0; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; \
+	else \
+		echo "no Chromium was found: install it, or name one in OFFBOARD_TEST_BROWSER" >&2; exit 1; \
+	fi
+
+.PHONY: test-browser
+test-browser: $(AXE) chromium ## The live page in a headless Chromium
+	cd $(BROWSERTEST) && OFFBOARD_AXE=$(AXE) go test -count=1 -timeout 15m -v ./...
+
+.PHONY: screenshots
+screenshots: $(AXE) chromium ## Make the pictures in docs/images anew
+	@mkdir -p docs/images
+	cd $(BROWSERTEST) && OFFBOARD_AXE=$(AXE) OFFBOARD_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout 15m -v -run '^TestScreenshots$$' .
 
 # Prometheus's own tool, out of Debian's package.
 bin/promtool:
