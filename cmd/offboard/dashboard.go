@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 
@@ -112,6 +113,9 @@ func (s *session) servePage(c *journal.Campaign, kind string) (done func()) {
 		o.Controls = s.live
 	} else {
 		o.Why = "Nothing is sent, so there is nothing to pause; 'offboard stop' ends it."
+	}
+	if m := s.app.metrics; m != nil && m.beside {
+		o.Handlers = map[string]http.Handler{"/metrics": m.handler()}
 	}
 	page := dashboard.Serve(l, shown, o)
 	s.live.watch(func(e runner.Event) {

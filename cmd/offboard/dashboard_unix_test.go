@@ -156,11 +156,14 @@ func TestDashboard(t *testing.T) {
 	path, secrets := filepath.Join(dir, "j"), canaries{}
 	where := []string{"--journal", path, "--log-level", "trace", "--log-file", filepath.Join(dir, "log")}
 	work := append([]string{"--workers=2", "--per-minute=10000", "--per-hour=10000"}, where...)
-	run := r.serves(append([]string{"run", r.list, "--comment", "why", "--yes", "--campaign", "c", "--dashboard", "127.0.0.1:0"}, work...)...)
+	run := r.serves(append([]string{"run", r.list, "--comment", "why", "--yes", "--campaign", "c", "--dashboard", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"}, work...)...)
 	secrets["token of the run"] = run.token
 	<-seen
 	if body := run.expect(http.StatusOK, "GET", "api/machines?q=host-00001&state=accepted"); !strings.Contains(body, `"total":600,"matching":1,`) || !strings.Contains(body, `"name":"host-00001.fleet.example"`) {
 		t.Error(body)
+	}
+	if code, body := run.ask("GET", "metrics", ""); code != http.StatusOK || !strings.Contains(body, `offboard_machines{campaign="c"`) {
+		t.Errorf("beside the page: %d: %s", code, body)
 	}
 	for _, strange := range []string{"", run.token[1:]} {
 		if code, body := run.ask("POST", "api/stop", strange); code != http.StatusUnauthorized {

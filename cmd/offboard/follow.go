@@ -63,7 +63,7 @@ func (f *followFlags) validate() error {
 }
 
 func (a *app) follow(cmd *cobra.Command, f *followFlags) error {
-	if err := errors.Join(a.measure("follow", &f.campaignFlags, &f.metricsFlags), f.validate()); err != nil {
+	if err := errors.Join(a.measure("follow", &f.campaignFlags, &f.metricsFlags, &f.dashboardFlags), f.validate()); err != nil {
 		return err
 	}
 	ctx := cmd.Context()

@@ -68,6 +68,7 @@ type metrics struct {
 	command                  string
 	flags                    *campaignFlags
 	textfile, address        string
+	beside                   bool // the live page, at its address
 	started                  time.Time
 	throttled, listThrottled atomic.Int64
 	pauses                   atomic.Int64

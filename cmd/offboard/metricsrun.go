@@ -15,7 +15,7 @@ import (
 type metricsFlags struct{ metricsListen, metricsTextfile string }
 
 func (f *metricsFlags) bind(fs *pflag.FlagSet) {
-	fs.StringVar(&f.metricsListen, "metrics-listen", "", "serve metrics for Prometheus at http://`HOST:PORT`/metrics while the command is at work; anyone who can reach it reads the counts")
+	fs.StringVar(&f.metricsListen, "metrics-listen", "", "serve metrics for Prometheus at http://`HOST:PORT`/metrics while the command is at work; anyone who can reach it reads the counts; given the address of --dashboard they are beside the page")
 	fs.StringVar(&f.metricsTextfile, "metrics-textfile", "", "write metrics to this `file`, which ends in .prom, for the textfile collector of node_exporter: every 30s and at the end, whatever it is")
 }
 
@@ -23,7 +23,9 @@ func (f *metricsFlags) bind(fs *pflag.FlagSet) {
 // file that cannot be written is refused here, before anything was done; the
 // address is not taken before the journal is locked, for a second run on the same
 // journal and address is to hear of the first.
-func (a *app) measure(command string, f *campaignFlags, m *metricsFlags) error {
+//
+// At the live page's address the metrics are served beside the page.
+func (a *app) measure(command string, f *campaignFlags, m *metricsFlags, page *dashboardFlags) error {
 	if m.metricsListen == "" && m.metricsTextfile == "" {
 		return nil
 	}
@@ -32,6 +34,7 @@ func (a *app) measure(command string, f *campaignFlags, m *metricsFlags) error {
 	}
 	a.metrics = &metrics{
 		app: a, command: command, flags: f, textfile: m.metricsTextfile, address: m.metricsListen,
+		beside:  m.metricsListen != "" && m.metricsListen == page.dashboard,
 		started: time.Now(), labels: []string{"", "", command},
 	}
 	a.metrics.name()
@@ -43,7 +46,7 @@ func (f *runFlags) measure(a *app) error {
 	if f.dryRun {
 		return nil
 	}
-	return a.measure("run", &f.campaignFlags, &f.metricsFlags)
+	return a.measure("run", &f.campaignFlags, &f.metricsFlags, &f.dashboardFlags)
 }
 
 func (f *metricsFlags) validate() error {
@@ -84,7 +87,7 @@ func (m *metrics) locked() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.name()
-	if m.address == "" || m.server != nil {
+	if m.address == "" || m.beside || m.server != nil {
 		return nil
 	}
 	server, err := serveMetrics(m.address, m.handler())

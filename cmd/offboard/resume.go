@@ -39,7 +39,7 @@ With several open campaigns --campaign says which.`,
 }
 
 func (a *app) resume(cmd *cobra.Command, f *resumeFlags) error {
-	if err := errors.Join(a.measure("resume", &f.campaignFlags, &f.metricsFlags), f.campaignFlags.validate(), f.reportFlag.validate()); err != nil {
+	if err := errors.Join(a.measure("resume", &f.campaignFlags, &f.metricsFlags, &f.dashboardFlags), f.campaignFlags.validate(), f.reportFlag.validate()); err != nil {
 		return err
 	}
 	if _, err := a.budget(cmd.Context(), &f.budgetFlags, time.Now()); err != nil {
