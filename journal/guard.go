@@ -25,9 +25,23 @@ func guard(fn func() error) (err error) {
 	return fn()
 }
 
+// database is an open file.
+type database struct {
+	*bolt.DB
+	file *os.File
+}
+
+// Close gives the file free, its lock too.
+func (d *database) Close() error {
+	if d.IsReadOnly() {
+		return closeReader(d.DB, d.file)
+	}
+	return d.DB.Close()
+}
+
 // openBolt opens an existing file, says which one that is, and translates bbolt's
 // errors.
-func openBolt(path string, readOnly bool, timeout time.Duration) (*bolt.DB, fs.FileInfo, error) {
+func openBolt(path string, readOnly bool, timeout time.Duration) (*database, fs.FileInfo, error) {
 	var (
 		db   *bolt.DB
 		file *os.File
@@ -45,11 +59,12 @@ func openBolt(path string, readOnly bool, timeout time.Duration) (*bolt.DB, fs.F
 	})
 	switch {
 	case err == nil:
+		opened := &database{db, file}
 		identity, err := replaced(file, path)
 		if err != nil {
-			return nil, nil, errors.Join(err, db.Close())
+			return nil, nil, errors.Join(err, opened.Close())
 		}
-		return db, identity, shortened(db, path)
+		return opened, identity, shortened(opened, path)
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, nil, ErrLocked
 	case errors.Is(err, berrors.ErrVersionMismatch):
@@ -95,7 +110,7 @@ func fromSystem(err error) bool {
 
 // shortened finds a file that lost its end: bbolt would fault on the missing
 // pages only when it needs them. It closes db in that case.
-func shortened(db *bolt.DB, path string) error {
+func shortened(db *database, path string) error {
 	return guard(func() error {
 		info, err := os.Stat(path)
 		if err != nil {

@@ -30,7 +30,7 @@ type Options struct {
 // Journal is the journal of one tenant. Its methods may be called by many
 // goroutines at once. It has to be closed.
 type Journal struct {
-	db       *bolt.DB
+	db       *database
 	path     string
 	tenant   Tenant
 	created  bool
@@ -115,8 +115,8 @@ func (j *Journal) open(timeout time.Duration) error {
 }
 
 // load verifies that the file is a journal of the tenant and reads its campaigns.
-func (j *Journal) load(db *bolt.DB) error {
-	bound, err := readBinding(db)
+func (j *Journal) load(db *database) error {
+	bound, err := readBinding(db.DB)
 	if err != nil {
 		return err
 	}
