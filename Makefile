@@ -132,12 +132,15 @@ chromium:
 		echo "no Chromium was found: install it, or name one in OFFBOARD_TEST_BROWSER" >&2; exit 1; \
 	fi
 
+.PHONY: browser
+browser: $(AXE) chromium
+
 .PHONY: test-browser
-test-browser: $(AXE) chromium ## The live page in a headless Chromium
+test-browser: browser ## The live page in a headless Chromium
 	cd $(BROWSERTEST) && OFFBOARD_AXE=$(AXE) go test -count=1 -timeout 15m -v ./...
 
 .PHONY: screenshots
-screenshots: $(AXE) chromium ## Make the pictures in docs/images anew
+screenshots: browser ## Make the pictures in docs/images anew
 	@mkdir -p docs/images
 	cd $(BROWSERTEST) && OFFBOARD_AXE=$(AXE) OFFBOARD_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout 15m -v -run '^TestScreenshots$$' .
 
