@@ -87,6 +87,7 @@ func (b *bench) measure(ctx context.Context, virtual bool) error {
 		{"throughput", b.throughput},
 		{"reading", b.reading},
 		{"a large campaign", b.campaign},
+		{"GNU parallel", b.parallel},
 	}
 	if virtual {
 		steps = append(steps, struct {
