@@ -5,7 +5,6 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -36,16 +35,7 @@ func TestSecondSignalDoesNotWaitForTheReceiver(t *testing.T) {
 	} else if err := j.Close(); err != nil {
 		t.Error(err)
 	}
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for ended := false; !ended; {
-		select {
-		case <-s.ended:
-			ended = true
-		case <-tick.C:
-			_ = s.Process.Signal(os.Interrupt) // the one after the first ends it
-		}
-	}
+	s.insist(t, time.Minute)
 	if code := s.ProcessState.ExitCode(); code != int(exitInterrupted) {
 		t.Errorf("exit code %d\n%s", code, &s.stderr)
 	}

@@ -62,6 +62,25 @@ func (s *started) signal(t *testing.T, sig os.Signal) {
 	}
 }
 
+// insist goes on interrupting until the process has ended: the signal after the
+// first ends it at once.
+func (s *started) insist(t *testing.T, within time.Duration) {
+	t.Helper()
+	deadline := time.After(within)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ended:
+			return
+		case <-tick.C:
+			_ = s.Process.Signal(os.Interrupt)
+		case <-deadline:
+			t.Fatal("the second signal did not end it")
+		}
+	}
+}
+
 // TestSignals stops the binary as an operator or the system does: what is in
 // flight is finished, the printed command resumes, and the exit code tells.
 func TestSignals(t *testing.T) {
@@ -131,19 +150,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	s := r.start("run", r.list, "--comment", "why", "--yes", "--log-level", "debug")
 	<-seen
 	s.signal(t, os.Interrupt)
-	deadline := time.After(15 * time.Second)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for ended := false; !ended; {
-		select {
-		case <-s.ended:
-			ended = true
-		case <-tick.C:
-			_ = s.Process.Signal(os.Interrupt) // the one after the first ends it
-		case <-deadline:
-			t.Fatal("the second signal did not end it")
-		}
-	}
+	s.insist(t, 15*time.Second)
 	if code := s.ProcessState.ExitCode(); code != int(exitInterrupted) {
 		t.Errorf("exit code %d", code)
 	}
