@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"offboard/journal"
@@ -51,12 +49,9 @@ func (s *session) accounted(m limiter.Mark) (journal.Chain, error) {
 }
 
 func notedLedger(i journal.Info) (*ledgerNote, error) {
-	if len(i.LastRun) == 0 {
-		return nil, nil //nolint:nilnil // it never ran
-	}
-	var last lastRun
-	if err := json.Unmarshal(i.LastRun, &last); err != nil {
-		return nil, fmt.Errorf("the last run of campaign %s: %w", i.Name, err)
+	last, err := lastRunOf(i)
+	if last == nil {
+		return nil, err
 	}
 	return last.Ledger, nil
 }

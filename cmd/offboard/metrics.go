@@ -107,9 +107,8 @@ func (m *metrics) look() {
 	if m.live == nil {
 		return
 	}
-	status, err := m.live.Status("")
-	r, ok := status.(result)
-	if err != nil || !ok {
+	r, err := m.live.status("")
+	if err != nil {
 		return
 	}
 	m.last, m.at = &r, time.Now()

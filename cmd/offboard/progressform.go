@@ -76,11 +76,11 @@ type advance struct {
 
 // advance counts as of now.
 func (s *session) advance(p *progress, w work) (advance, error) {
-	told, err := s.live.Status("")
+	told, err := s.live.status("")
 	if err != nil {
 		return advance{}, err
 	}
-	st := advance{result: told.(result), verb: w.verb, at: time.Now()}
+	st := advance{result: told, verb: w.verb, at: time.Now()}
 	st.done, st.of = p.share(w.left)
 	if w.quota != nil {
 		st.Running.measure(w.quota, st.of-st.done)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -87,13 +86,11 @@ func (h *history) change(e journal.Event) error {
 
 // run takes in the account of a run: one at its beginning, and one at its end.
 func (h *history) run(e journal.Event) error {
-	if len(e.Info.LastRun) == 0 {
-		return nil
-	}
-	r := reportedRun{By: e.Operator}
-	if err := json.Unmarshal(e.Info.LastRun, &r.lastRun); err != nil {
+	last, err := lastRunOf(*e.Info)
+	if last == nil {
 		return err
 	}
+	r := reportedRun{By: e.Operator, lastRun: *last}
 	if n := len(h.runs); n > 0 && h.runs[n-1].StartedAt.Equal(r.StartedAt) {
 		r.By = h.runs[n-1].By // later events of it may be somebody else's
 		h.runs[n-1] = r

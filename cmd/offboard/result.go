@@ -64,6 +64,18 @@ type lastRun struct {
 	Ledger         *ledgerNote `json:"ledger,omitempty"` // as the run has left it; nil: not on the disk for certain
 }
 
+// lastRunOf is what a campaign keeps of its last run; nil if it never ran.
+func lastRunOf(i journal.Info) (*lastRun, error) {
+	if len(i.LastRun) == 0 {
+		return nil, nil //nolint:nilnil // it never ran
+	}
+	last := new(lastRun)
+	if err := json.Unmarshal(i.LastRun, last); err != nil {
+		return nil, fmt.Errorf("the last run of campaign %s: %w", i.Name, err)
+	}
+	return last, nil
+}
+
 // resultOf describes a campaign as the journal has it.
 func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, error) {
 	info := c.Info()
@@ -95,15 +107,11 @@ func resultOf(j *journal.Journal, c *journal.Campaign) (result, journal.Counts, 
 	if r.Waves, err = wavesOf(c, agreed.Waves); err != nil {
 		return r, counts, err
 	}
-	if len(info.LastRun) == 0 {
-		return r, counts, nil
+	last, err := lastRunOf(info)
+	if last != nil {
+		r.describe(*last)
 	}
-	var last lastRun
-	if err := json.Unmarshal(info.LastRun, &last); err != nil {
-		return r, counts, fmt.Errorf("the campaign's last run: %w", err)
-	}
-	r.describe(last)
-	return r, counts, nil
+	return r, counts, err
 }
 
 func (r *result) describe(last lastRun) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"iter"
 	"time"
@@ -66,11 +65,11 @@ func (a *app) readShown(f *offlineFlags) (*shownJournal, error) {
 	f.journal, f.campaign = j.Path(), c.Info().Name // whatever is there later
 	s := &shownJournal{app: a, flags: f, columns: c.Columns(), samples: history.calls.samples()}
 	s.shown = shown{result: r, Kind: pageOfJournal, Notes: []note{}}
-	var last lastRun
-	if json.Unmarshal(c.Info().LastRun, &last) == nil { // a campaign that was never run has none
+	last, err := lastRunOf(c.Info())
+	if last != nil {
 		s.shown.Limits = last.Terms.Limits
 	}
-	return s, nil
+	return s, err
 }
 
 // samples are what a page would have shown at the end of every minute of the clock:
